@@ -1,0 +1,29 @@
+//! The store for Redis, Valkey and Amazon ElastiCache: one atomic script a verb, in one round trip.
+//!
+//! ```no_run
+//! use cloakroom::{Manager, Prefix, Settings};
+//! use cloakroom_redis::RedisStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let store = RedisStore::open("redis://127.0.0.1:6379", Prefix::new("shop")?)?;
+//! let manager = Manager::new(store, Settings::default());
+//! # Ok(()) }
+//! ```
+//!
+//! Redis 6.2 to 8 and Valkey 7.2 to 9. A session is a plain hash that `HGETALL` shows from any
+//! language; the scripts in [`scripts`] are how any language may write to it.
+//!
+//! 1. The server's clock decides what has expired.
+//! 2. A verb waits as long as its caller has patience, and then says that it is unknown whether it
+//!    happened. Nothing is ever repeated that can have happened.
+//! 3. While the server is away, verbs fail at once; the first one after its return succeeds.
+//! 4. A full server refuses what would add to it, before anything is done; reads and logouts go on.
+
+mod keys;
+pub mod scripts;
+mod wire;
+mod server;
+mod store;
+
+pub use server::InvalidUrl;
+pub use store::RedisStore;

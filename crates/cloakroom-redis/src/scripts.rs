@@ -1,0 +1,48 @@
+//! The scripts, for those who write to sessions from another language: load one with `SCRIPT LOAD`
+//! and call it as its head says. A bare `HINCRBY` is safe only on a session known to be alive; on a
+//! dead one it makes a key that never expires.
+
+use std::sync::LazyLock;
+
+/// A script and its name by which the server knows it.
+#[derive(Debug)]
+pub struct Script {
+    /// The text, the shared part first.
+    pub text: &'static str,
+    sha: LazyLock<String>,
+}
+
+impl Script {
+    /// The SHA-1 of the text in hexadecimal, as `EVALSHA` takes it.
+    pub fn sha(&self) -> &str {
+        &self.sha
+    }
+}
+
+/// Makes a session.
+pub static CREATE: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/create.lua")),
+    sha: LazyLock::new(|| sha_of(&CREATE)),
+};
+
+/// Changes a session and returns it whole; also reads and increments.
+pub static APPLY: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/apply.lua")),
+    sha: LazyLock::new(|| sha_of(&APPLY)),
+};
+
+/// Ends one session and makes the one that takes its place.
+pub static ROTATE: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/rotate.lua")),
+    sha: LazyLock::new(|| sha_of(&ROTATE)),
+};
+
+/// Ends a session.
+pub static END: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/end.lua")),
+    sha: LazyLock::new(|| sha_of(&END)),
+};
+
+fn sha_of(script: &Script) -> String {
+    redis::Script::new(script.text).get_hash().to_owned()
+}

@@ -1,0 +1,73 @@
+-- rotate: ends one session and makes the one that takes its place.
+--
+-- KEYS  1  the old session
+--       2  the new session
+--       then, for an old token of a user, the old index; then, for a new one, the new index
+-- ARGV  kinds:      aa, au, ua, uu (old and new; a anonymous, u user)
+--       limits:     fields, bytes per value, bytes per session
+--       sets:       how many arguments follow, then name and value of each; done to the old session
+--       removes:    how many arguments follow, then the name of each; likewise
+--       why:        renewal: the same session under a new id
+--                   login, followed by
+--                     the life: absolute timeout (ms), idle timeout (ms), cookie (s, r)
+--                     name, how many sessions at most (0: any number), when full (end-oldest, refuse)
+--                     carried: how many arguments follow, then the names that a login keeps
+--                     fields: how many arguments follow, then name and value of each
+--
+-- Returns  done NOW EXPIRES PUSHED-OUT (NAME VALUE)...   PUSHED-OUT: ids, parted by spaces
+--          taken | full | refused WHY [NAME]             nothing was done
+--          unknown | ended | newer | damaged WHAT        for a renewal; a login goes ahead
+--
+-- One step; about 16 commands for a login.
+
+local kinds, limit = argument(), limits()
+local old_index = string.sub(kinds, 1, 1) == 'u' and KEYS[3] or nil
+local new_index = string.sub(kinds, 2, 2) == 'u' and KEYS[#KEYS] or nil
+if redis.call('EXISTS', KEYS[2]) == 1 then return { 'taken' } end
+local old, gone, what = find(KEYS[1], old_index, limit.fields)
+
+local fields, written = old and old.fields or {}, {}
+plain_writes(fields, written)
+local why = argument()
+local new, out
+if why == 'renewal' then
+  if not old then return { gone, what } end
+  local refused = refusal(fields, written, limit)
+  if refused then return refused end
+  out = {}
+  new = {
+    created = old.created, absolute = old.absolute, idle = old.idle, cookie = old.cookie,
+    seen = now, user = old.user, fields = fields,
+  }
+else
+  new = new_life()
+  local who = login()
+  new.user, new.fields = who.user, {}
+  local carried, set = arguments(), arguments()
+  if old and (not old.user or old.user == who.user) then
+    local refused = refusal(fields, written, limit)
+    if refused then return refused end
+    if old.user then
+      new.fields = fields
+    else
+      for _, name in ipairs(carried) do new.fields[name] = fields[name] end
+    end
+  end
+  written = {}
+  for i = 1, #set, 2 do
+    new.fields[set[i]] = set[i + 1]
+    written[set[i]] = true
+  end
+  local refused = refusal(new.fields, written, limit)
+  if refused then return refused end
+  out = pushed_out(new_index, who, old_index == new_index and old and old.id)
+  if not out then return { 'full' } end
+end
+
+new.key, new.index, new.id = KEYS[2], new_index, id_of(KEYS[2])
+local expires = move_in(new, out)
+if old then
+  if old_index then redis.call('ZREM', old_index, old.id) end
+  leave_marker(old.key)
+end
+return moved(new, expires, out)

@@ -1,0 +1,260 @@
+-- What the scripts share. It stands before each of them.
+--
+-- The layout of a session (version 1):
+--   {prefix}:{tag}:session:{id}   HASH   the application's fields, `~` and, for a user, `~user`
+--   {prefix}:{tag}:user           ZSET   id -> the last instant (ms) at which it can be alive
+-- `~` is "1 CREATED ABSOLUTE IDLE SEEN COOKIE": milliseconds, SEEN counted from CREATED, COOKIE s
+-- (dropped when the browser closes) or r (remembered). In the place of a session that was ended
+-- stands, for two minutes, the string "ended": a marker, without data.
+--
+-- A session is alive while its hash is there, its deadline has not passed and, if it has a user, its
+-- id stands in that user's index. What is not alive is never written to.
+--
+-- Order, so that a full server refuses before anything is done, and never refuses a read or a logout:
+-- what can fail; the application's writes; PEXPIREAT; and only then our own notes, which Redis allows
+-- to a script that has already written.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- The arguments, one after the other.
+local read = 0
+local function argument()
+  read = read + 1
+  return ARGV[read]
+end
+
+-- A list of arguments: how many, then each.
+local function arguments()
+  local list = {}
+  for i = 1, tonumber(argument()) do list[i] = argument() end
+  return list
+end
+
+-- Milliseconds as text: a plain `tostring` rounds to 14 digits.
+local function ms(number) return string.format('%.0f', number) end
+
+-- The id of a session is the end of its key.
+local function id_of(key) return string.match(key, '[^:]+$') end
+
+local function leave_marker(key)
+  redis.call('UNLINK', key) -- never refused, and so allows what follows
+  redis.call('SET', key, 'ended', 'PX', '120000')
+end
+
+-- The index expires with the last session in it.
+local function enter_index(index, id, alive_until)
+  redis.call('ZADD', index, ms(alive_until), id)
+  local last = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')
+  redis.call('PEXPIREAT', index, ms(tonumber(last[2])))
+end
+
+-- How exact SEEN and the index are: a minute, or a tenth of a short idle timeout.
+local function seen_every(session) return math.min(60000, math.floor(session.idle / 10)) end
+
+local function write_life(session)
+  return string.format('1 %s %s %s %s %s', ms(session.created), ms(session.absolute),
+    ms(session.idle), ms(session.seen - session.created), session.cookie)
+end
+
+-- When it expires if it is used now. The one place in the scripts where time to live is decided.
+local function expires_at(session, slack)
+  return math.min(now + session.idle + slack, session.created + session.absolute)
+end
+
+-- Until when the index has to keep it: uses that don't reach the index may prolong it that long.
+local function indexed_until(session, expires)
+  return math.min(expires + seen_every(session), session.created + session.absolute)
+end
+
+-- What stands under a key. Returns the session, or nil and why there is none: 'unknown', 'ended',
+-- 'newer' (a later layout: left alone), 'damaged' (nothing that we wrote: removed).
+local function find(key, index, most_fields)
+  local function damaged(what)
+    redis.call('UNLINK', key)
+    return nil, 'damaged', what
+  end
+  local size = redis.pcall('HLEN', key)
+  if type(size) == 'table' then
+    if redis.pcall('GET', key) == 'ended' then return nil, 'ended' end
+    return damaged('no hash')
+  end
+  if size == 0 then return nil, 'unknown' end
+  if size > math.max(most_fields, 1024) + 2 then return damaged('too many fields') end
+
+  local session = { key = key, index = index, id = id_of(key), fields = {} }
+  local flat = redis.call('HGETALL', key)
+  for i = 1, #flat, 2 do session.fields[flat[i]] = flat[i + 1] end
+  local life, user = session.fields['~'], session.fields['~user']
+  session.fields['~'], session.fields['~user'] = nil, nil
+
+  local layout = life and string.match(life, '^(%d+) ')
+  if layout and layout ~= '1' then return nil, 'newer' end
+  local created, absolute, idle, seen, cookie =
+    string.match(life or '', '^1 (%d+) (%d+) (%d+) (%d+) ([sr])$')
+  if not created then return damaged('no life') end
+  if (index ~= nil) ~= (user ~= nil) then return damaged('not of its kind') end
+  session.user, session.cookie = user, cookie
+  session.created, session.absolute = tonumber(created), tonumber(absolute)
+  session.idle, session.seen = tonumber(idle), tonumber(created) + tonumber(seen)
+
+  if now >= session.created + session.absolute then
+    redis.call('UNLINK', key)
+    return nil, 'unknown'
+  end
+  if index then
+    local score = redis.pcall('ZSCORE', index, session.id)
+    if type(score) == 'table' then
+      redis.call('UNLINK', index)
+      return damaged('the index is no sorted set')
+    end
+    if not score then
+      leave_marker(key)
+      return nil, 'ended'
+    end
+  end
+  return session
+end
+
+-- Renews the time to live; `touch` is 'never', or by how many milliseconds a renewal may be put off.
+local function renew(session, touch)
+  if touch == 'never' then return now + redis.call('PTTL', session.key) end
+  local slack = tonumber(touch)
+  if slack > 0 then
+    local expires = now + redis.call('PTTL', session.key)
+    if expires >= expires_at(session, 0) then return expires end
+  end
+  local expires = expires_at(session, slack)
+  redis.call('PEXPIREAT', session.key, ms(expires))
+  if now - session.seen >= seen_every(session) then
+    session.seen = now
+    redis.call('HSET', session.key, '~', write_life(session))
+    if session.index then
+      enter_index(session.index, session.id, indexed_until(session, expires))
+    end
+  end
+  return expires
+end
+
+-- The session as a reply: what was done, now, when it expires, the answer, and all fields.
+local function reply(outcome, session, expires, answer)
+  local lines = { outcome, ms(now), ms(expires), answer or false, '~', write_life(session) }
+  if session.user then
+    lines[7], lines[8] = '~user', session.user
+  end
+  for name, value in pairs(session.fields) do
+    lines[#lines + 1] = name
+    lines[#lines + 1] = value
+  end
+  return lines
+end
+
+-- Redis takes some thousands of arguments at once.
+local function in_pieces(command, key, list)
+  for from = 1, #list, 2000 do
+    redis.call(command, key, unpack(list, from, math.min(from + 1999, #list)))
+  end
+end
+
+-- What a session may hold, as it stands in the arguments.
+local function limits()
+  return {
+    fields = tonumber(argument()),
+    value_bytes = tonumber(argument()),
+    session_bytes = tonumber(argument()),
+  }
+end
+
+-- Measures fields after something was written; of single values only those that were, so that a limit
+-- lowered later locks nothing up. Returns the refusal, or nil.
+local function refusal(fields, written, limit)
+  if not next(written) then return end
+  for name in pairs(written) do
+    if fields[name] and #fields[name] > limit.value_bytes then
+      return { 'refused', 'value-too-large', name }
+    end
+  end
+  local count, bytes = 0, 0
+  for name, value in pairs(fields) do
+    count, bytes = count + 1, bytes + #name + #value
+  end
+  if count > limit.fields then return { 'refused', 'too-many-fields' } end
+  if bytes > limit.session_bytes then return { 'refused', 'session-too-large' } end
+end
+
+-- Plain writes, from the arguments: names and values to set, then names to remove.
+local function plain_writes(fields, written)
+  local sets, removes = arguments(), arguments()
+  for i = 1, #sets, 2 do
+    fields[sets[i]] = sets[i + 1]
+    written[sets[i]] = true
+  end
+  for _, name in ipairs(removes) do
+    fields[name] = nil
+    written[name] = true
+  end
+end
+
+-- Who logs in and under which limit, from the arguments.
+local function login()
+  return {
+    user = argument(),
+    at_most = tonumber(argument()), -- 0: any number
+    when_full = argument(),         -- 'end-oldest' or 'refuse'
+  }
+end
+
+-- A life that begins now, from the arguments.
+local function new_life()
+  return {
+    created = now, seen = now,
+    absolute = tonumber(argument()), idle = tonumber(argument()), cookie = argument(),
+  }
+end
+
+-- Whom a login pushes out of the index: the ids with the least life left, never `given_up`, the one
+-- that this login itself gives up. Returns nil if there is no room and the limit refuses.
+local function pushed_out(index, who, given_up)
+  local kind = redis.call('TYPE', index).ok
+  if kind ~= 'zset' and kind ~= 'none' then redis.call('UNLINK', index) end -- nothing that we wrote
+  if who.at_most == 0 then return {} end
+  local others = redis.call('ZCOUNT', index, '(' .. ms(now), '+inf')
+  local score = given_up and redis.call('ZSCORE', index, given_up)
+  if score and tonumber(score) > now then others = others - 1 end
+  local surplus = others + 1 - who.at_most
+  if surplus <= 0 then return {} end
+  if who.when_full == 'refuse' then return nil end
+  local oldest = redis.call('ZRANGEBYSCORE', index, '(' .. ms(now), '+inf', 'LIMIT', 0, surplus + 1)
+  local out = {}
+  for _, id in ipairs(oldest) do
+    if id ~= given_up and #out < surplus then out[#out + 1] = id end
+  end
+  return out
+end
+
+-- Makes a session that is not there yet. Its hash comes first: a full server refuses that, and
+-- nothing is done. Returns when it expires.
+local function move_in(session, out)
+  local list = { '~', write_life(session) }
+  if session.user then
+    list[3], list[4] = '~user', session.user
+  end
+  for name, value in pairs(session.fields) do
+    list[#list + 1] = name
+    list[#list + 1] = value
+  end
+  in_pieces('HSET', session.key, list)
+  local expires = expires_at(session, 0)
+  redis.call('PEXPIREAT', session.key, ms(expires))
+  if session.index then
+    redis.call('ZREMRANGEBYSCORE', session.index, '-inf', ms(now))
+    if #out > 0 then in_pieces('ZREM', session.index, out) end
+    enter_index(session.index, session.id, indexed_until(session, expires))
+  end
+  return expires
+end
+
+-- The reply of a login or a rotation: like `reply`, with the ids that were pushed out as its answer.
+local function moved(session, expires, out)
+  return reply('done', session, expires, table.concat(out, ' '))
+end

@@ -1,0 +1,165 @@
+//! The connection: one, shared by all requests, made anew when it breaks. A call waits as long as
+//! its caller has patience and no longer, and nothing is sent twice that can have happened.
+
+use std::time::Duration;
+
+use cloakroom::store::{Happened, Patience};
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::io::tcp::TcpSettings;
+use redis::{
+    Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError,
+    ServerErrorKind, Value,
+};
+use tokio::runtime::Handle;
+
+use crate::wire::{Call, Garbled};
+
+/// How long one attempt to connect takes at most. Requests don't wait for it beyond their patience.
+const CONNECT_WITHIN: Duration = Duration::from_secs(1);
+/// A peer that acknowledges nothing for so long is gone, and the connection is made anew.
+const SILENT_FOR: Duration = Duration::from_secs(2);
+
+/// The URL names no server, or there is no runtime to connect with.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidUrl {
+    /// The URL can't be read. The message holds nothing of it, for it may hold a password.
+    #[error(
+        "the store's URL can't be read ({0}): it takes redis://HOST:PORT, rediss://HOST:PORT (TLS) or \
+         unix:///PATH, with USER:PASSWORD@ before the host and /DATABASE after the port if need be"
+    )]
+    Url(String),
+    /// `#insecure` would accept any certificate.
+    #[error("a URL that ends in #insecure would accept any certificate, and is refused")]
+    Insecure,
+    /// Connections live in a tokio runtime.
+    #[error("a RedisStore is opened inside a tokio runtime, for example in #[tokio::main]")]
+    NoRuntime,
+}
+
+#[derive(Clone)]
+pub(crate) struct Server {
+    connection: ConnectionManager,
+    /// Without credentials.
+    name: String,
+}
+
+/// A call that came to nothing.
+pub(crate) struct Failure {
+    pub(crate) happened: Happened,
+    pub(crate) reason: Box<dyn std::error::Error + Send + Sync>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("no answer within {0:?}")]
+struct TooLate(Duration);
+
+impl Server {
+    /// Connects at the first call, so that a service starts while its server is away.
+    pub(crate) fn open(url: &str) -> Result<Self, InvalidUrl> {
+        Handle::try_current().map_err(|_| InvalidUrl::NoRuntime)?;
+        if url.ends_with("#insecure") {
+            return Err(InvalidUrl::Insecure);
+        }
+        let unreadable = |error: RedisError| InvalidUrl::Url(error.category().to_owned());
+        let info = url.into_connection_info().map_err(unreadable)?;
+        if let ConnectionAddr::TcpTls { .. } = info.addr() {
+            // rustls wants one provider for the process; an application's own choice stands.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        }
+        let name = info.addr().to_string();
+        // Under RESP3 the client hears at once that the connection broke, and connects anew before
+        // the next call needs it.
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let info = info
+            .set_redis_settings(settings)
+            .set_tcp_settings(TcpSettings::default().set_user_timeout(SILENT_FOR));
+        let client = Client::open(info).map_err(unreadable)?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT_WITHIN))
+            // Our own deadline stands around every call.
+            .set_response_timeout(None)
+            // Each call tries anew, all of them together once: a server that refuses connections
+            // makes calls fail at once instead of queueing behind a back-off.
+            .set_number_of_retries(0);
+        let connection =
+            ConnectionManager::new_lazy_with_config(client, config).map_err(unreadable)?;
+        Ok(Self { connection, name })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) async fn call(&self, call: &Call, patience: Patience) -> Result<Value, Failure> {
+        within(patience, async {
+            match self.send(&call.command("EVALSHA", call.script.sha())).await {
+                // The server has forgotten the script, so it has not run it. One that was flushed or
+                // failed over learns it again in passing.
+                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                    self.send(&call.command("EVAL", call.script.text)).await
+                }
+                other => other,
+            }
+        })
+        .await
+    }
+
+    pub(crate) async fn ping(&self, patience: Patience) -> Result<(), Failure> {
+        within(patience, self.send(&redis::cmd("PING"))).await.map(drop)
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
+        let mut connection = self.connection.clone();
+        match connection.send_packed_command(command).await {
+            // This is how the last attempt to connect went, which nobody waited for; it has just set
+            // off another, and nothing was sent.
+            Err(error) if never_connected(&error) => connection.send_packed_command(command).await,
+            other => other,
+        }?
+        .extract_error()
+    }
+}
+
+impl Call {
+    fn command(&self, name: &str, script: &str) -> Cmd {
+        let mut command = redis::cmd(name);
+        command.arg(script).arg(self.keys.len()).arg(&self.keys);
+        for argument in &self.arguments {
+            command.arg(&**argument);
+        }
+        command
+    }
+}
+
+async fn within<T>(
+    Patience(patience): Patience,
+    answer: impl Future<Output = Result<T, RedisError>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(patience, answer).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            let happened =
+                if refused_before_it_began(&error) { Happened::No } else { Happened::Perhaps };
+            Err(Failure { happened, reason: error.into() })
+        }
+        Err(_) => Err(Failure { happened: Happened::Perhaps, reason: TooLate(patience).into() }),
+    }
+}
+
+/// An error that the server answered is one before the first write: that is how the scripts are
+/// ordered.
+fn refused_before_it_began(error: &RedisError) -> bool {
+    never_connected(error)
+        || matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::AuthenticationFailed)
+        || error.code().is_some()
+}
+
+fn never_connected(error: &RedisError) -> bool {
+    error.is_connection_refusal() || error.kind() == ErrorKind::InvalidClientConfig
+}
+
+impl From<Garbled> for Failure {
+    fn from(garbled: Garbled) -> Self {
+        Self { happened: Happened::Perhaps, reason: garbled.into() }
+    }
+}

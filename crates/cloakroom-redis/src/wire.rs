@@ -1,0 +1,371 @@
+//! What goes to the server and what comes back: the arguments and replies of the scripts, as their
+//! heads describe them. Pure; nothing here talks to anybody.
+
+use cloakroom::change::{Change, Fields, Operation, Writes};
+use cloakroom::store::{
+    Applied, Apply, Create, Created, Ended, Login, OnlyIf, Rotate, Rotated, Snapshot, Why,
+};
+use cloakroom::{
+    FieldName, Kept, Life, Lifetime, Limits, Prefix, Refusal, SessionId, Tag, Timestamp, Touch,
+    User, WhenFull,
+};
+use redis::Value;
+
+use crate::keys;
+use crate::scripts::{self, Script};
+
+/// A call of a script.
+pub(crate) struct Call {
+    pub(crate) script: &'static Script,
+    pub(crate) keys: Vec<String>,
+    pub(crate) arguments: Vec<Vec<u8>>,
+}
+
+pub(crate) fn create(prefix: &Prefix, new: &Create<'_>) -> Call {
+    let mut arguments = Arguments::default();
+    arguments.life(new.lifetime, new.remembered);
+    if let Some(login) = &new.login {
+        arguments.login(login);
+    }
+    arguments.fields(new.fields);
+    let keys = keys_of(prefix, new.id);
+    Call { script: &scripts::CREATE, keys, arguments: arguments.0 }
+}
+
+pub(crate) fn apply(prefix: &Prefix, apply: &Apply<'_>) -> Call {
+    let mut arguments = Arguments::default();
+    match apply.touch {
+        Touch::Exactly => arguments.text("0"),
+        Touch::AtMostEvery(slack) => arguments.number(slack.as_millis()),
+        Touch::Never => arguments.text("never"),
+    }
+    arguments.text(match apply.only_if {
+        OnlyIf::Alive => "alive",
+        OnlyIf::LoggedIn => "logged-in",
+    });
+    arguments.limits(apply.limits);
+    let Change { writes, operation } = apply.change;
+    arguments.writes(writes);
+    match operation {
+        None => arguments.text("read"),
+        Some(operation) => arguments.operation(operation),
+    }
+    Call { script: &scripts::APPLY, keys: keys_of(prefix, apply.id), arguments: arguments.0 }
+}
+
+pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
+    let kind = |id: &SessionId| match id.tag() {
+        Tag::Anonymous(_) => "a",
+        Tag::User(_) => "u",
+    };
+    let mut arguments = Arguments::default();
+    arguments.text(&format!("{}{}", kind(rotate.old), kind(rotate.new)));
+    arguments.limits(rotate.limits);
+    arguments.writes(rotate.writes);
+    match &rotate.why {
+        Why::Renewal => arguments.text("renewal"),
+        Why::Login { login, lifetime, remembered, carried, fields } => {
+            arguments.text("login");
+            arguments.life(*lifetime, *remembered);
+            arguments.login(login);
+            arguments.list(carried.iter().map(|field| field.as_str().as_bytes()));
+            arguments.fields(fields);
+        }
+    }
+    let mut keys = vec![keys::session(prefix, rotate.old), keys::session(prefix, rotate.new)];
+    keys.extend(keys::index(prefix, rotate.old));
+    keys.extend(keys::index(prefix, rotate.new));
+    Call { script: &scripts::ROTATE, keys, arguments: arguments.0 }
+}
+
+pub(crate) fn end(prefix: &Prefix, id: &SessionId) -> Call {
+    Call { script: &scripts::END, keys: keys_of(prefix, id), arguments: Vec::new() }
+}
+
+fn keys_of(prefix: &Prefix, id: &SessionId) -> Vec<String> {
+    std::iter::once(keys::session(prefix, id)).chain(keys::index(prefix, id)).collect()
+}
+
+#[derive(Default)]
+struct Arguments(Vec<Vec<u8>>);
+
+impl Arguments {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.push(bytes.to_vec());
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// Numbers cross as text: a number of Lua is exact to 2^53 only.
+    fn number(&mut self, number: impl ToString) {
+        self.text(&number.to_string());
+    }
+
+    fn list<'a>(&mut self, items: impl ExactSizeIterator<Item = &'a [u8]>) {
+        self.number(items.len());
+        for item in items {
+            self.bytes(item);
+        }
+    }
+
+    fn fields(&mut self, fields: &Fields) {
+        self.number(fields.len() * 2);
+        for (name, value) in fields {
+            self.text(name.as_str());
+            self.bytes(value);
+        }
+    }
+
+    fn writes(&mut self, writes: &Writes) {
+        let sets = writes.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+        self.number(sets.clone().count() * 2);
+        for (name, value) in sets {
+            self.text(name.as_str());
+            self.bytes(value);
+        }
+        let removes: Vec<&[u8]> = writes
+            .iter()
+            .filter(|(_, value)| value.is_none())
+            .map(|(name, _)| name.as_str().as_bytes())
+            .collect();
+        self.list(removes.into_iter());
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        self.number(limits.fields);
+        self.number(limits.value_bytes);
+        self.number(limits.session_bytes);
+    }
+
+    fn life(&mut self, lifetime: Lifetime, remembered: bool) {
+        self.number(lifetime.absolute().as_millis());
+        self.number(lifetime.idle().as_millis());
+        self.text(if remembered { "r" } else { "s" });
+    }
+
+    fn login(&mut self, login: &Login<'_>) {
+        self.text(login.user.as_str());
+        self.number(login.limit.map_or(0, |limit| limit.at_most.get()));
+        self.text(match login.limit.map(|limit| limit.when_full) {
+            Some(WhenFull::Refuse) => "refuse",
+            Some(WhenFull::EndOldest) | None => "end-oldest",
+        });
+    }
+
+    fn operation(&mut self, operation: &Operation) {
+        let name = operation.field().as_str();
+        match operation {
+            Operation::Increment { by, never_below_zero, .. } => {
+                self.text("increment");
+                self.text(name);
+                self.number(by);
+                self.text(if *never_below_zero { "0" } else { "" });
+            }
+            Operation::CompareAndSet { expected, new, .. } => {
+                self.text("compare-and-set");
+                self.text(name);
+                self.bytes(new);
+                if let Some(expected) = expected {
+                    self.bytes(expected);
+                }
+            }
+            Operation::Take { .. } => {
+                self.text("take");
+                self.text(name);
+            }
+            Operation::Append { item, keep, .. } => {
+                self.text("append");
+                self.text(name);
+                self.bytes(item);
+                self.number(keep);
+            }
+        }
+    }
+}
+
+/// What the server answered is not what its script answers.
+#[derive(Debug, thiserror::Error)]
+#[error("the server answered a script in a form that is not the script's: {0}")]
+pub(crate) struct Garbled(&'static str);
+
+/// Something stood under the key that we did not write, or that a later version wrote. Logged by
+/// the caller; the session counts as [`Applied::Unknown`] or [`Applied::Ended`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Oddity {
+    Damaged(String),
+    Newer,
+}
+
+/// A reply, with the sessions that a login pushed out of the index.
+pub(crate) struct Reply<T> {
+    pub(crate) outcome: T,
+    pub(crate) oddity: Option<Oddity>,
+    pub(crate) pushed_out: Vec<SessionId>,
+}
+
+impl<T> From<T> for Reply<T> {
+    fn from(outcome: T) -> Self {
+        Self { outcome, oddity: None, pushed_out: Vec::new() }
+    }
+}
+
+pub(crate) fn created(id: &SessionId, value: Value) -> Result<Reply<Created>, Garbled> {
+    let mut words = Words::of(value)?;
+    Ok(match &*words.outcome()? {
+        b"done" => {
+            let (snapshot, answer) = words.session()?;
+            let pushed_out = ids(id, answer)?;
+            Reply { outcome: Created::Done(snapshot), oddity: None, pushed_out }
+        }
+        b"full" => Created::Full.into(),
+        b"taken" => Created::Taken.into(),
+        _ => return Err(Garbled("an outcome that create does not have")),
+    })
+}
+
+pub(crate) fn applied(limits: &Limits, value: Value) -> Result<Reply<Applied>, Garbled> {
+    let mut words = Words::of(value)?;
+    let outcome = words.outcome()?;
+    Ok(match &*outcome {
+        b"done" => {
+            let (snapshot, answer) = words.session()?;
+            Applied::Done(snapshot, answer).into()
+        }
+        b"not-logged-in" => Applied::NotLoggedIn(words.session()?.0).into(),
+        b"conflict" => Applied::Conflict(words.next().flatten().map(Kept)).into(),
+        b"refused" => Applied::Refused(words.refusal(limits)?).into(),
+        _ => words.gone(&outcome, Applied::Unknown, Applied::Ended)?,
+    })
+}
+
+pub(crate) fn rotated(
+    id: &SessionId,
+    limits: &Limits,
+    value: Value,
+) -> Result<Reply<Rotated>, Garbled> {
+    let mut words = Words::of(value)?;
+    let outcome = words.outcome()?;
+    Ok(match &*outcome {
+        b"done" => {
+            let (snapshot, answer) = words.session()?;
+            let pushed_out = ids(id, answer)?;
+            Reply { outcome: Rotated::Done(snapshot), oddity: None, pushed_out }
+        }
+        b"full" => Rotated::Full.into(),
+        b"taken" => Rotated::Taken.into(),
+        b"refused" => Rotated::Refused(words.refusal(limits)?).into(),
+        _ => words.gone(&outcome, Rotated::Unknown, Rotated::Ended)?,
+    })
+}
+
+pub(crate) fn ended(value: Value) -> Result<Reply<Ended>, Garbled> {
+    let mut words = Words::of(value)?;
+    let outcome = words.outcome()?;
+    Ok(match &*outcome {
+        b"now" => Ended::Now.into(),
+        b"before" => Ended::Before.into(),
+        _ => words.gone(&outcome, Ended::Unknown, Ended::Before)?,
+    })
+}
+
+/// The ids of sessions of the same user, parted by spaces.
+fn ids(beside: &SessionId, answer: Option<Kept>) -> Result<Vec<SessionId>, Garbled> {
+    let answer = answer.unwrap_or_default();
+    let text = std::str::from_utf8(&answer).map_err(|_| Garbled("ids that are no text"))?;
+    // What is no id in the index is nothing that we wrote; it left the index all the same.
+    Ok(text.split_whitespace().filter_map(|id| SessionId::parse(beside.tag(), id)).collect())
+}
+
+/// The lines of a reply, one after the other.
+struct Words {
+    words: std::vec::IntoIter<Value>,
+}
+
+impl Words {
+    fn of(value: Value) -> Result<Self, Garbled> {
+        match value {
+            Value::Array(words) => Ok(Self { words: words.into_iter() }),
+            _ => Err(Garbled("no list")),
+        }
+    }
+
+    /// `None` at the end; `Some(None)` for what is absent.
+    fn next(&mut self) -> Option<Option<Vec<u8>>> {
+        Some(match self.words.next()? {
+            Value::BulkString(bytes) => Some(bytes),
+            Value::SimpleString(text) => Some(text.into_bytes()),
+            _ => None,
+        })
+    }
+
+    fn bytes(&mut self) -> Result<Vec<u8>, Garbled> {
+        self.next().flatten().ok_or(Garbled("too short"))
+    }
+
+    fn outcome(&mut self) -> Result<Vec<u8>, Garbled> {
+        self.bytes()
+    }
+
+    fn text(&mut self) -> Result<String, Garbled> {
+        String::from_utf8(self.bytes()?).map_err(|_| Garbled("no text"))
+    }
+
+    fn time(&mut self) -> Result<Timestamp, Garbled> {
+        let millis = self.text()?.parse().map_err(|_| Garbled("no time"))?;
+        Ok(Timestamp::from_millis(millis))
+    }
+
+    fn session(&mut self) -> Result<(Snapshot, Option<Kept>), Garbled> {
+        let now = self.time()?;
+        let expires_at = self.time()?;
+        let answer = self.next().ok_or(Garbled("too short"))?.map(Kept);
+        let (mut life, mut user, mut fields) = (None, None, Fields::new());
+        while let Some(name) = self.next() {
+            let name = name.ok_or(Garbled("a field without a name"))?;
+            match &*name {
+                b"~" => life = self.text()?.parse::<Life>().ok(),
+                b"~user" => user = Some(User::new(self.text()?).map_err(|_| Garbled("no user"))?),
+                _ => {
+                    let value = self.bytes()?;
+                    // A name that no application of ours can have written is not handed to one.
+                    let name = String::from_utf8(name).ok().and_then(|n| FieldName::named(n).ok());
+                    if let Some(name) = name {
+                        fields.insert(name, Kept(value));
+                    }
+                }
+            }
+        }
+        let life = life.ok_or(Garbled("a session without a life"))?;
+        Ok((Snapshot { user, life, expires_at, now, fields }, answer))
+    }
+
+    fn refusal(&mut self, limits: &Limits) -> Result<Refusal, Garbled> {
+        let why = self.text()?;
+        let mut field =
+            || FieldName::named(self.text()?).map_err(|_| Garbled("a refusal of no field"));
+        Ok(match why.as_str() {
+            "too-many-fields" => Refusal::TooManyFields { limit: limits.fields },
+            "value-too-large" => {
+                Refusal::ValueTooLarge { field: field()?, limit: limits.value_bytes }
+            }
+            "session-too-large" => Refusal::SessionTooLarge { limit: limits.session_bytes },
+            "not-a-number" => Refusal::NotANumber { field: field()? },
+            "out-of-range" => Refusal::OutOfRange { field: field()? },
+            "not-a-list" => Refusal::NotAList { field: field()? },
+            _ => return Err(Garbled("a refusal that no script gives")),
+        })
+    }
+
+    fn gone<T>(&mut self, outcome: &[u8], unknown: T, ended: T) -> Result<Reply<T>, Garbled> {
+        Ok(match outcome {
+            b"unknown" => unknown.into(),
+            b"ended" => ended.into(),
+            // A session of a later version is nobody's to end or to replace from here.
+            b"newer" => Reply { oddity: Some(Oddity::Newer), ..ended.into() },
+            b"damaged" => Reply { oddity: Some(Oddity::Damaged(self.text()?)), ..unknown.into() },
+            _ => return Err(Garbled("an outcome that the script does not have")),
+        })
+    }
+}

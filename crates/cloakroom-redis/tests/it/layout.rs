@@ -1,0 +1,69 @@
+//! What stands in the server, and who else can read and write it.
+
+use cloakroom::{Field, Manager, Prefix, Session, Settings, User};
+use cloakroom_redis::{RedisStore, scripts};
+use testbed::Server;
+
+const VISITS: Field<u64> = Field::new("visits");
+const NAME: Field<String> = Field::new("name");
+
+fn manager(server: &Server) -> Manager {
+    let store = RedisStore::open(&server.url(), Prefix::new("shop").unwrap()).unwrap();
+    Manager::new(store, Settings::default())
+}
+
+async fn logged_in(manager: &Manager, user: &str) -> (Session, String) {
+    let visit = manager.open([]);
+    let session = visit.session();
+    let login = session.log_in(User::new(user).unwrap()).with(NAME, "Alice Liddell");
+    assert_eq!(login.await.unwrap(), cloakroom::LogIn::Done);
+    let cookie = visit.close(200).await.set_cookie.unwrap();
+    (session, cookie.split(';').next().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_session_is_a_plain_hash_that_anyone_can_read() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let (session, cookie) = logged_in(&manager, "alice").await;
+    let visit = manager.open([cookie.as_bytes()]);
+    let counted = visit.session().if_logged_in().increment(VISITS, 2).await.unwrap();
+    assert_eq!(counted.unwrap().1, 2);
+
+    let id = session.id().await.unwrap().unwrap();
+    let key = format!("shop:{{{}}}:session:{id}", id.tag());
+    let hash = server.command(&["HGETALL", &key]).pairs();
+    assert_eq!(hash["visits"], b"2");
+    assert_eq!(hash["name"], b"Alice Liddell");
+    assert_eq!(hash["~user"], b"alice");
+    assert!(hash["~"].starts_with(b"1 "), "{:?}", hash["~"]);
+    assert_eq!(hash.len(), 4);
+    let encoding = server.command(&["OBJECT", "ENCODING", &key]).text();
+    assert!(["listpack", "ziplist"].contains(&encoding.as_str()), "{encoding}");
+    assert_eq!(server.keys_without_ttl(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn another_language_counts_in_a_live_session_and_is_refused_by_a_dead_one() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let (session, _) = logged_in(&manager, "alice").await;
+    let id = session.id().await.unwrap().unwrap();
+    let key = format!("shop:{{{}}}:session:{id}", id.tag());
+    let index = format!("shop:{{{}}}:user", id.tag());
+
+    let sha = server.command(&["SCRIPT", "LOAD", scripts::APPLY.text]).text();
+    assert_eq!(sha, scripts::APPLY.sha());
+    let count = || {
+        let call = ["EVALSHA", &sha, "2", &key, &index, "0", "logged-in", "64", "16384", "65536"];
+        let call = [&call[..], &["0", "0", "increment", "visits", "1", "0"]].concat();
+        server.command(&call)
+    };
+    let reply = count();
+    assert_eq!(reply.list()[0].text(), "done", "{reply:?}");
+    assert_eq!(reply.list()[3].text(), "1");
+    session.log_out().await.unwrap();
+    assert_eq!(count().list()[0].text(), "ended");
+    assert_eq!(server.command(&["GET", &key]).text(), "ended");
+    assert_eq!(server.command(&["EXISTS", &index]).int(), 0);
+}

@@ -1,0 +1,41 @@
+//! The response head: what the session has to say in it.
+
+use cloakroom::{Head, SessionError};
+use http::header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+
+/// Says it in the headers of whatever response leaves.
+pub(crate) fn write(head: &Head, headers: &mut HeaderMap) {
+    // A line of a token and attributes from a fixed alphabet is a header's value.
+    if let Some(mut cookie) =
+        head.set_cookie.as_deref().and_then(|line| HeaderValue::from_str(line).ok())
+    {
+        cookie.set_sensitive(true);
+        headers.append(SET_COOKIE, cookie);
+    }
+    if head.depends_on_session {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if !varies_by_cookie(headers) {
+            headers.append(VARY, HeaderValue::from_static("Cookie"));
+        }
+    }
+}
+
+fn varies_by_cookie(headers: &HeaderMap) -> bool {
+    let names = headers.get_all(VARY).iter().filter_map(|value| value.to_str().ok());
+    names.flat_map(|value| value.split(',')).any(|name| {
+        let name = name.trim();
+        name == "*" || name.eq_ignore_ascii_case("cookie")
+    })
+}
+
+/// The response of an error: its status, `Retry-After` where that helps, and whatever body is none.
+pub(crate) fn refusal<B: Default>(error: &SessionError) -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() =
+        StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(seconds) = error.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}

@@ -1,0 +1,162 @@
+//! The layer: opens a session before the service is called, and closes it before the head leaves.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use cloakroom::{Manager, SessionError};
+use http::header::COOKIE;
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::head;
+use crate::session::{Main, Session};
+
+/// What answers in place of a response whose waiting writes could not be stored.
+type Replacement<B> = Arc<dyn Fn(&SessionError) -> Response<B> + Send + Sync>;
+
+/// Gives every request its session. `B` is the type of response bodies.
+pub struct SessionLayer<B, Mark = Main> {
+    manager: Manager,
+    replacement: Replacement<B>,
+    mark: PhantomData<fn() -> Mark>,
+}
+
+impl<B: Default + 'static> SessionLayer<B> {
+    /// A layer over a manager. It answers errors with a status and no body.
+    pub fn new(manager: Manager) -> Self {
+        Self::marked(manager)
+    }
+}
+
+impl<B: Default + 'static, Mark> SessionLayer<B, Mark> {
+    /// A layer whose sessions are told from those of other layers by a mark: `Session<Mark>`. Its
+    /// cookie needs a name of its own.
+    ///
+    /// ```
+    /// use cloakroom::{CookieSettings, Manager, MemoryStore, Settings};
+    /// use cloakroom_tower::SessionLayer;
+    ///
+    /// enum Admin {}
+    /// let settings = Settings { cookie: CookieSettings::named("admin")?, ..Settings::default() };
+    /// let manager = Manager::new(MemoryStore::new(), settings);
+    /// let layer = SessionLayer::<String, Admin>::marked(manager);
+    /// # Ok::<(), cloakroom::InvalidCookieName>(())
+    /// ```
+    pub fn marked(manager: Manager) -> Self {
+        Self { manager, replacement: Arc::new(head::refusal), mark: PhantomData }
+    }
+}
+
+impl<B, Mark> SessionLayer<B, Mark> {
+    /// What answers when waiting writes could not be stored. The default is the status of the
+    /// error: 409 if the session was ended meanwhile, 503 with `Retry-After` if the store is away,
+    /// 422 over a limit. An application may send its visitors to the login page instead:
+    ///
+    /// ```
+    /// # use cloakroom::{Manager, MemoryStore, SessionError, Settings};
+    /// # use cloakroom_tower::SessionLayer;
+    /// # let manager = Manager::new(MemoryStore::new(), Settings::default());
+    /// let layer = SessionLayer::<String>::new(manager).on_failed_writes(|error| {
+    ///     let response = http::Response::builder();
+    ///     let response = match error {
+    ///         SessionError::Ended => response.status(303).header("location", "/login"),
+    ///         error => response.status(error.status()),
+    ///     };
+    ///     response.body(error.to_string()).expect("static parts")
+    /// });
+    /// ```
+    #[doc(alias = "on_ended")]
+    #[must_use]
+    pub fn on_failed_writes(
+        self,
+        replacement: impl Fn(&SessionError) -> Response<B> + Send + Sync + 'static,
+    ) -> Self {
+        Self { replacement: Arc::new(replacement), ..self }
+    }
+}
+
+impl<S, B, Mark> Layer<S> for SessionLayer<B, Mark> {
+    type Service = SessionService<S, B, Mark>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService { inner, layer: self.clone() }
+    }
+}
+
+/// What [`SessionLayer`] makes of a service.
+pub struct SessionService<S, B, Mark = Main> {
+    inner: S,
+    layer: SessionLayer<B, Mark>,
+}
+
+impl<S, Body, B, Mark> Service<Request<Body>> for SessionService<S, B, Mark>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+    B: Send + 'static,
+    Mark: 'static,
+{
+    type Response = Response<B>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let lines = request.headers().get_all(COOKIE).iter().map(|line| line.as_bytes());
+        let visit = self.layer.manager.open(lines);
+        request.extensions_mut().insert(Session::<Mark>::marked(visit.session()));
+        let handled = self.inner.call(request);
+        let replacement = self.layer.replacement.clone();
+        Box::pin(async move {
+            // An error of the service, a panic or a cancelled request drops the visit unclosed.
+            let mut response = handled.await?;
+            let head = visit.close(response.status().as_u16()).await;
+            if let Some(error) = &head.failed {
+                response = replacement(error);
+            }
+            head::write(&head, response.headers_mut());
+            Ok(response)
+        })
+    }
+}
+
+// Not derived, for that would ask the same of the body and of the mark.
+impl<B, Mark> Clone for SessionLayer<B, Mark> {
+    fn clone(&self) -> Self {
+        Self {
+            manager: self.manager.clone(),
+            replacement: self.replacement.clone(),
+            mark: PhantomData,
+        }
+    }
+}
+
+impl<S: Clone, B, Mark> Clone for SessionService<S, B, Mark> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<B, Mark> fmt::Debug for SessionLayer<B, Mark> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer").field("manager", &self.manager).finish_non_exhaustive()
+    }
+}
+
+impl<S: fmt::Debug, B, Mark> fmt::Debug for SessionService<S, B, Mark> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionService")
+            .field("inner", &self.inner)
+            .field("layer", &self.layer)
+            .finish()
+    }
+}

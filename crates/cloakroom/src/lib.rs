@@ -1,0 +1,54 @@
+//! Server-side sessions: you hand over your coat and keep a ticket. The browser holds the ticket (a
+//! token in a cookie); the coat (the session's data) stays in a [`Store`].
+//!
+//! This crate is the library without framework, driver or runtime. Most services take it through
+//! `cloakroom-tower`, which carries headers in and out, over a store such as `cloakroom-redis`.
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | read and write a session in a handler | [`Session`], [`Field`] |
+//! | change a default | [`Settings`], [`CookieSettings`] |
+//! | carry sessions in and out of a framework | [`Manager`] |
+//! | keep sessions somewhere else | [`store`], and the conformance suite in `testing` |
+//! | test an application | `testing::Visitor` |
+//!
+//! What every store keeps: no update is lost, no session that ended comes back, a page costs one
+//! round trip, and a store that is away never makes a visitor anonymous. See
+//! [`store`] for the rules and [`Session`] for the costs.
+
+mod token;
+mod expiry;
+mod clock;
+mod field;
+pub mod change;
+pub mod store;
+mod memory;
+mod cookie;
+mod settings;
+mod visit;
+mod session;
+mod manager;
+
+pub use manager::{Head, Manager, OpenVisit};
+pub use session::{IfLoggedIn, LoggingIn, Session, UPDATE_TRIES};
+pub use visit::{LogIn, SessionError};
+
+pub use field::{
+    Counter, Field, FieldName, InvalidFieldName, Json, Kept, List, NotDecodable, NotEncodable,
+    Value,
+};
+
+pub use cookie::{CookieSettings, InvalidCookieName, SameSite};
+pub use settings::Settings;
+
+pub use expiry::{InvalidLifetime, Life, Lifetime, NotALife, Timestamp, Touch};
+
+pub use token::{
+    InvalidPrefix, Issued, Keys, NoRandomness, Prefix, SecretKey, SessionId, Tag, Token, TokenMint,
+    WeakKey,
+};
+
+pub use change::{Limits, Refusal};
+pub use clock::{Clock, Hands};
+pub use memory::MemoryStore;
+pub use store::{InvalidUser, SessionLimit, Store, StoreError, User, WhenFull};

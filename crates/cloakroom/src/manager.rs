@@ -1,0 +1,148 @@
+//! Where a cookie becomes a session, and a session becomes a cookie again: open a visit with the
+//! `Cookie` lines of a request, close it with the status of the response. Knows no framework.
+//!
+//! The rules of the end, in the order in which they are tested:
+//!
+//! 1. A handler that failed (5xx) gets none of its waiting writes stored.
+//! 2. Waiting writes that can't be stored replace the response: 503 if the store is away, 409 if
+//!    the session was ended, 422 over a limit. What was acknowledged before stays.
+//! 3. A token that the store acknowledged goes out with whatever head leaves, a 503 included.
+//! 4. A visit that is dropped without being closed ends the new session that it may have made.
+//! 5. A response that depends on the session is no cache's business ([`Head::depends_on_session`]).
+//!
+//! ```
+//! use cloakroom::{Field, Manager, MemoryStore, Settings};
+//! # pollster::block_on(async {
+//! let manager = Manager::new(MemoryStore::new(), Settings::default());
+//! const LANGUAGE: Field<String> = Field::new("language");
+//!
+//! // The first request: a new visitor, whose first write makes a session.
+//! let visit = manager.open([]);
+//! visit.session().set(LANGUAGE, "ja")?;
+//! let head = visit.close(200).await;
+//! assert!(head.failed.is_none());
+//! let set_cookie = head.set_cookie.unwrap();
+//!
+//! // The second: the browser sends the cookie back.
+//! let cookie = set_cookie.split(';').next().unwrap();
+//! let visit = manager.open([cookie.as_bytes()]);
+//! assert_eq!(visit.session().get(LANGUAGE).await?.as_deref(), Some("ja"));
+//! assert!(visit.close(200).await.set_cookie.is_none());
+//! # Ok::<(), cloakroom::SessionError>(())
+//! # }).unwrap();
+//! ```
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::cookie::presented;
+use crate::session::Session;
+use crate::settings::Settings;
+use crate::store::{Patience, Store, StoreError};
+use crate::token::TokenMint;
+use crate::visit::{Desk, SessionError, Visit};
+
+/// Opens and closes the sessions of one cookie. Clones are the same manager.
+#[derive(Clone, Debug)]
+pub struct Manager {
+    desk: Arc<Desk>,
+    /// Made once: every request asks for it.
+    cookie_name: Arc<str>,
+}
+
+impl Manager {
+    /// A manager over a store.
+    pub fn new(store: impl Store, settings: Settings) -> Self {
+        Self::over(Arc::new(store), settings)
+    }
+
+    /// A manager over a store that others hold as well.
+    pub fn over(store: Arc<dyn Store>, settings: Settings) -> Self {
+        let name = settings.cookie.full_name();
+        let mint = TokenMint::new(store.prefix().clone(), name.clone(), settings.keys.clone());
+        Self { desk: Arc::new(Desk { store, mint, settings }), cookie_name: name.into() }
+    }
+
+    /// A manager whose operating system has no randomness left, for tests.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn without_randomness(self) -> Self {
+        let Desk { store, mint, settings } = &*self.desk;
+        let mint = mint.clone().without_randomness();
+        let desk = Desk { store: store.clone(), mint, settings: settings.clone() };
+        Self { desk: Arc::new(desk), ..self }
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.desk.settings
+    }
+
+    /// Whether the store answers, within the patience of one request.
+    pub async fn check(&self) -> Result<(), StoreError> {
+        self.desk.store.check(Patience(self.desk.settings.patience)).await
+    }
+
+    /// Begins a request, with the values of its `Cookie` lines, all of them. Asks nothing of the
+    /// store.
+    pub fn open<'a>(&self, cookie_lines: impl IntoIterator<Item = &'a [u8]>) -> OpenVisit {
+        let presented = presented(cookie_lines, &self.cookie_name);
+        OpenVisit { visit: Arc::new(Visit::begin(self.desk.clone(), presented)), closed: false }
+    }
+}
+
+/// A request under way. Close it before the response head leaves; dropped unclosed, as when the
+/// handler panics or is cancelled, it ends what the browser will never hear of.
+#[derive(Debug)]
+pub struct OpenVisit {
+    visit: Arc<Visit>,
+    closed: bool,
+}
+
+impl OpenVisit {
+    /// The session of the request.
+    pub fn session(&self) -> Session {
+        Session::of(self.visit.clone())
+    }
+
+    /// Ends the request, with the status that the handler answered. Costs 1 trip if writes wait,
+    /// else none.
+    pub async fn close(mut self, status: u16) -> Head {
+        // Only then is it closed: a request that is cancelled at this await gives up.
+        let (set_cookie, result) = self.visit.close(status >= 500).await;
+        self.closed = true;
+        Head { set_cookie, depends_on_session: self.visit.was_used(), failed: result.err() }
+    }
+}
+
+impl Drop for OpenVisit {
+    fn drop(&mut self) {
+        if !self.closed {
+            self.visit.give_up();
+        }
+    }
+}
+
+/// What a response head has to say of the session.
+#[must_use]
+pub struct Head {
+    /// The value of the one `Set-Cookie` line, if the token changed. It holds the token: mark the
+    /// header as sensitive.
+    pub set_cookie: Option<String>,
+    /// Whether the application asked anything of the session. The response then needs `Vary: Cookie`
+    /// and `Cache-Control: no-store` (ASVS 14.3.2).
+    pub depends_on_session: bool,
+    /// Why the waiting writes were not stored. The response is then replaced.
+    pub failed: Option<SessionError>,
+}
+
+impl fmt::Debug for Head {
+    // The cookie holds the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Head")
+            .field("set_cookie", &self.set_cookie.as_ref().map(|_| ".."))
+            .field("depends_on_session", &self.depends_on_session)
+            .field("failed", &self.failed)
+            .finish()
+    }
+}

@@ -1,0 +1,64 @@
+//! Every setting, and every default in one literal: [`Settings::default`].
+
+use std::time::Duration;
+
+use crate::change::Limits;
+use crate::cookie::CookieSettings;
+use crate::expiry::{Lifetime, Touch};
+use crate::field::FieldName;
+use crate::store::SessionLimit;
+use crate::token::Keys;
+
+/// How the sessions of one cookie of one application behave.
+///
+/// ```
+/// use std::time::Duration;
+/// use cloakroom::{Keys, Lifetime, SecretKey, Settings};
+///
+/// # let secret = "correct horse battery staple, 32 bytes and more";
+/// let settings = Settings {
+///     keys: Some(Keys::new(SecretKey::new(secret)?)),
+///     lifetime: Lifetime::new(Duration::from_secs(900), Duration::from_secs(12 * 3600))?,
+///     ..Settings::default()
+/// };
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The cookie's name and attributes.
+    pub cookie: CookieSettings,
+    /// The keys that seal tokens. Without keys tokens are just as unguessable, but a forged one
+    /// costs a store command, and who holds one can test which user it belongs to.
+    pub keys: Option<Keys>,
+    /// How long a session lives with somebody logged in, unless the login says otherwise.
+    pub lifetime: Lifetime,
+    /// How long a session lives with nobody logged in. Short: strangers can make these.
+    pub anonymous: Lifetime,
+    /// How a use renews the idle timeout.
+    pub touch: Touch,
+    /// What a session may hold. More is refused with 422 before anything is written.
+    pub limits: Limits,
+    /// How many sessions a user may have at once; `None` for any number.
+    pub sessions_per_user: Option<SessionLimit>,
+    /// Which fields of an anonymous session a login keeps (ASVS 15.3.3: by name, none by default).
+    pub carried_into_login: Vec<FieldName>,
+    /// How long one request waits for the store, all its operations together, before it is
+    /// answered 503. After the response head has left, each operation may take as long.
+    pub patience: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cookie: CookieSettings::default(), // __Host-session, Secure, HttpOnly, Lax
+            keys: None,                        // tokens stand open
+            lifetime: Lifetime::from_minutes(30, 8 * 60), // 30 minutes idle, 8 hours in all
+            anonymous: Lifetime::from_minutes(10, 60), // 10 minutes idle, an hour in all
+            touch: Touch::Exactly,             // every use renews, to the millisecond
+            limits: Limits { fields: 64, value_bytes: 16 * 1024, session_bytes: 64 * 1024 },
+            sessions_per_user: None,              // as many as they like
+            carried_into_login: Vec::new(),       // a login starts clean
+            patience: Duration::from_millis(250), // then 503
+        }
+    }
+}

@@ -1,0 +1,517 @@
+//! Many at once, on several threads and two instances: nothing is lost (P2), and nothing comes back
+//! (P3).
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use super::stage::{
+    Entry, NO_FIELDS, Stage, append, applying, assert_same, at_most, at_once, compare_and_set,
+    creating, done_and_answered, fields, increment, kept, name, renewing, take, text, writes,
+    writing,
+};
+use crate::change::Change;
+use crate::store::{
+    Applied, Create, Created, Ended, Login, Rotate, Rotated, Snapshot, User, WhenFull,
+};
+use crate::testing::Harness;
+use crate::token::SessionId;
+
+/// Every increment counts, once, and each answers a number of its own.
+pub fn parallel_increments_are_all_counted<H: Harness>(here: &H) {
+    const THREADS: usize = 16;
+    let stage = Stage::set(here);
+    let each = stage.rounds(THREADS as u32);
+    let id = stage.with(&NO_FIELDS);
+    let answered = at_once(THREADS, |number| {
+        let stage = stage.of_thread(number);
+        let change = Change::of(increment("n", 1));
+        let answers = (0..each).map(|_| {
+            let (_, answer) = done_and_answered(stage.apply(applying(&id, &change)));
+            number_of(answer.as_deref())
+        });
+        answers.collect::<Vec<_>>()
+    });
+    let answered: Vec<i64> = answered.into_iter().flatten().collect();
+    let all = (THREADS * each) as i64;
+    assert_eq!(answered.len() as i64, all);
+    assert!(answered.into_iter().collect::<BTreeSet<_>>().into_iter().eq(1..=all));
+    stage.holds(&id, &fields([("n", &all.to_string())]));
+}
+
+/// Two requests that write different fields both survive: nobody saves a copy of the whole session.
+pub fn writers_of_different_fields_both_survive<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    let each = stage.rounds(4);
+    let id = stage.with(&fields([("untouched", "1")]));
+    at_once(4, |number| {
+        let stage = stage.of_thread(number);
+        let (own, other) = (format!("field {number}"), format!("n {number}"));
+        for n in 1..=each {
+            let value = n.to_string();
+            // The last thread removes what it wrote, so that removals race as well.
+            let value = (number < 3 || n % 2 == 1).then_some(&*value);
+            let snapshot = match number {
+                0 => stage.changed(&id, &writing([(&own, value)])),
+                _ => {
+                    let operation = Some(increment(&other, 1));
+                    let change = Change { writes: writes([(&own, value)]), operation };
+                    stage.changed(&id, &change)
+                }
+            };
+            let found = snapshot.fields.get(&*own).map(|value| text(value));
+            assert_eq!(found.as_deref(), value, "a writer finds what it wrote itself");
+        }
+    });
+    let each = each.to_string();
+    let mut all = fields([
+        ("untouched", "1"),
+        ("field 0", &each),
+        ("field 1", &each),
+        ("field 2", &each),
+        ("n 1", &each),
+        ("n 2", &each),
+        ("n 3", &each),
+    ]);
+    if each.parse::<usize>().unwrap() % 2 == 1 {
+        all.insert(name("field 3"), kept(each));
+    }
+    stage.holds(&id, &all);
+}
+
+/// Read, compute, write if it is still as read: every success is one that counted.
+pub fn compare_and_set_loops_lose_nothing<H: Harness>(here: &H) {
+    const THREADS: usize = 8;
+    let stage = Stage::set(here);
+    let each = stage.rounds(40);
+    let id = stage.with(&NO_FIELDS);
+    at_once(THREADS, |number| {
+        let stage = stage.of_thread(number);
+        let mut found: Option<String> = None;
+        for _ in 0..each {
+            loop {
+                let new = found.as_deref().map_or(0, |n| n.parse::<u64>().unwrap()) + 1;
+                let new = new.to_string();
+                let change = Change::of(compare_and_set("n", found.as_deref(), &new));
+                match stage.apply(applying(&id, &change)) {
+                    Applied::Done(..) => {
+                        found = Some(new);
+                        break;
+                    }
+                    // The conflict brings what is there: no second read is needed.
+                    Applied::Conflict(kept) => found = kept.map(|kept| text(&kept)),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+    });
+    stage.holds(&id, &fields([("n", &(THREADS * each).to_string())]));
+}
+
+/// Of those who would set what is absent, one does: a lock, a nonce, "only once".
+pub fn only_one_sets_what_is_absent<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    for _ in 0..stage.rounds(20) {
+        let id = stage.with(&NO_FIELDS);
+        let answers = at_once(8, |number| {
+            let change = Change::of(compare_and_set("first", None, &number.to_string()));
+            stage.of_thread(number).apply(applying(&id, &change))
+        });
+        let winner = kept(text(&stage.peek(&id).fields["first"]));
+        let mut won = 0;
+        for (number, answer) in answers.iter().enumerate() {
+            match answer {
+                Applied::Done(..) => {
+                    assert!(winner == kept(number.to_string()));
+                    won += 1;
+                }
+                Applied::Conflict(found) => assert!(found.as_ref() == Some(&winner)),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(won, 1);
+        let _ = stage.end(&id);
+    }
+}
+
+/// Of many who take a flash message, one gets it.
+pub fn of_many_takers_one_gets_it<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    for _ in 0..stage.rounds(20) {
+        let id = stage.with(&fields([("flash", "hello"), ("other", "1")]));
+        let answers = at_once(8, |number| {
+            let change = Change::of(take("flash"));
+            done_and_answered(stage.of_thread(number).apply(applying(&id, &change))).1
+        });
+        let got: Vec<_> = answers.into_iter().flatten().collect();
+        assert!(got == [kept("hello")], "{} takers got it", got.len());
+        stage.holds(&id, &fields([("other", "1")]));
+        let _ = stage.end(&id);
+    }
+}
+
+/// Every item that was acknowledged is in the list, each writer's in the order it wrote them.
+pub fn parallel_appends_are_all_kept_in_each_writers_order<H: Harness>(here: &H) {
+    const THREADS: usize = 4;
+    let stage = Stage::set(here);
+    let each = stage.rounds(100).min(200);
+    let id = stage.with(&NO_FIELDS);
+    at_once(THREADS, |number| {
+        let stage = stage.of_thread(number);
+        for n in 0..each {
+            stage.changed(&id, &Change::of(append("list", &format!("[{number},{n}]"), u32::MAX)));
+        }
+    });
+    let list = stage.peek(&id).fields["list"].0.clone();
+    let list: Vec<(usize, usize)> = serde_json::from_slice(&list).unwrap();
+    assert_eq!(list.len(), THREADS * each);
+    for number in 0..THREADS {
+        assert!(list.iter().filter(|(by, _)| *by == number).map(|(_, n)| *n).eq(0..each));
+    }
+}
+
+/// One id, many who would make a session under it: one makes it, and it holds what that one gave.
+pub fn of_many_creators_of_one_id_one_makes_it<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    for _ in 0..stage.rounds(20) {
+        let id = stage.anonymous();
+        let answers = at_once(8, |number| {
+            let own = fields([("by", &number.to_string())]);
+            stage.of_thread(number).create(creating(&id, &own))
+        });
+        let mut made = answers.iter().enumerate().filter(|(_, a)| matches!(a, Created::Done(_)));
+        let (number, _) = made.next().expect("nobody made it");
+        assert!(made.next().is_none(), "made twice");
+        stage.holds(&id, &fields([("by", &number.to_string())]));
+        let _ = stage.end(&id);
+    }
+}
+
+/// Of many who end a session, one ended it.
+pub fn of_many_who_end_a_session_one_ends_it<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    let user = stage.user("ada");
+    for round in 0..stage.rounds(20) {
+        let id = if round % 2 == 0 { stage.with(&NO_FIELDS) } else { stage.of(&user) };
+        let answers = at_once(8, |number| stage.of_thread(number).end(&id));
+        assert_eq!(answers.iter().filter(|a| **a == Ended::Now).count(), 1);
+        assert_eq!(answers.iter().filter(|a| **a == Ended::Before).count(), 7);
+    }
+}
+
+/// A logout against readers and writers: once it is acknowledged, no request that begins later
+/// finds the session alive, and none that was under way brings it back.
+pub fn after_a_logout_no_late_request_gets_in<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    let user = stage.user("ada");
+    for round in 0..stage.rounds(1) {
+        let id = if round % 2 == 0 { stage.with(&NO_FIELDS) } else { stage.of(&user) };
+        no_late_request_gets_in(&stage, &id, |stage| {
+            assert_eq!(stage.end(&id), Ended::Now);
+            None
+        });
+        stage.is_ended(&id);
+    }
+}
+
+/// A rotation against readers and writers: what was acknowledged on the old id, all of it and
+/// nothing else, is in the new session, and no later request gets in by the old id.
+pub fn after_a_rotation_no_late_request_gets_in_and_none_is_lost<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    let user = stage.user("ada");
+    for round in 0..stage.rounds(1) {
+        let by_login = round % 4 == 3;
+        let id = if round % 2 == 0 { stage.with(&NO_FIELDS) } else { stage.of(&user) };
+        let new = stage.id_like(&id);
+        no_late_request_gets_in(&stage, &id, |stage| {
+            let rotate =
+                if by_login { Entry::of(&user).from(&id, &new) } else { renewing(&id, &new) };
+            Some(stage.rotated(rotate))
+        });
+        stage.is_ended(&id);
+        assert_eq!(stage.end(&new), Ended::Now);
+    }
+}
+
+/// A revocation against readers and writers. The session was ended by a login elsewhere; its own
+/// requests get in no more.
+pub fn after_a_revocation_no_late_request_gets_in<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    for _ in 0..stage.rounds(1) {
+        let user = stage.user("ada");
+        let (id, new) = (stage.of(&user), stage.id_of(&user));
+        no_late_request_gets_in(&stage, &id, |stage| {
+            let limit = Some(at_most(1, WhenFull::EndOldest));
+            let login = Some(Login { user: &user, limit });
+            stage.created(Create { login, ..creating(&new, &NO_FIELDS) });
+            None
+        });
+        stage.is_ended(&id);
+        assert_eq!(stage.end(&new), Ended::Now);
+    }
+}
+
+/// Three threads use the session while `finish` ends it. What `finish` brings back of it must hold
+/// exactly what was acknowledged.
+fn no_late_request_gets_in<H: Harness>(
+    stage: &Stage<'_, H>,
+    id: &SessionId,
+    finish: impl Fn(&Stage<'_, H>) -> Option<Snapshot> + Sync,
+) {
+    /// Says that the session is over, also when `finish` panics: nobody would stop otherwise.
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    let over = AtomicBool::new(false);
+    let outcomes = at_once(4, |number| {
+        let stage = &stage.of_thread(number);
+        if number == 0 {
+            let _over = Over(&over);
+            until_in_use(stage, id);
+            return (0, finish(stage));
+        }
+        let change = if number == 1 { Change::read() } else { Change::of(increment("n", 1)) };
+        let mut acknowledged = 0;
+        loop {
+            let late = over.load(Ordering::SeqCst);
+            match stage.apply(applying(id, &change)) {
+                Applied::Done(..) if late => panic!("a late request got in: {}", super::stage::said(&change)),
+                Applied::Done(..) => acknowledged += u64::from(number != 1),
+                Applied::Ended if late => return (acknowledged, None),
+                // The end has happened and is not acknowledged yet. It must stay so.
+                Applied::Ended => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    let acknowledged: u64 = outcomes.iter().map(|(acknowledged, _)| acknowledged).sum();
+    if let Some(moved) = outcomes.into_iter().find_map(|(_, moved)| moved) {
+        let n = moved.fields.get("n").map_or(0, |n| number_of(Some(n)));
+        assert_eq!(n, acknowledged as i64, "acknowledged, and in the session that moved");
+    }
+}
+
+/// Looks on until somebody has written, so that there is a race. A bound, for the writers may have
+/// failed.
+fn until_in_use<H: Harness>(stage: &Stage<'_, H>, id: &SessionId) {
+    for _ in 0..1_000 {
+        if matches!(stage.look(id), Applied::Done(found, _) if found.fields.contains_key("n")) {
+            return;
+        }
+        thread::yield_now();
+    }
+}
+
+/// Two rotations of one session never make two sessions of it.
+pub fn of_parallel_rotations_one_is_done<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    let user = stage.user("ada");
+    for round in 0..stage.rounds(20) {
+        let held = fields([("a", "1")]);
+        let old =
+            if round % 2 == 0 { stage.with(&held) } else { stage.of_user_with(&user, &held) };
+        let rotations = at_once(8, |number| {
+            let stage = stage.of_thread(number);
+            let new = stage.id_like(&old);
+            (new, stage.rotate(renewing(&old, &new)))
+        });
+        let mut done = Vec::new();
+        for (new, rotated) in rotations {
+            match rotated {
+                Rotated::Done(snapshot) => {
+                    assert_same(&snapshot.fields, &held);
+                    done.push(new);
+                }
+                Rotated::Ended => stage.is_unknown(&new),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(done.len(), 1);
+        stage.is_ended(&old);
+        stage.holds(&done[0], &held);
+        assert_eq!(stage.end(&done[0]), Ended::Now);
+    }
+}
+
+/// Of two logins over one anonymous session, both go ahead, and one of them carries: what was
+/// carried is in no two sessions.
+pub fn what_is_carried_goes_into_one_login_only<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    let users = [stage.user("ada"), stage.user("bob")];
+    let carried = [name("cart")];
+    for _ in 0..stage.rounds(20) {
+        let held = fields([("cart", "3")]);
+        let old = stage.with(&held);
+        let sessions = at_once(4, |number| {
+            let (stage, user) = (stage.of_thread(number), &users[number % 2]);
+            let new = stage.id_of(user);
+            let entry = Entry { carried: &carried, ..Entry::of(user) };
+            (new, stage.rotated(entry.from(&old, &new)))
+        });
+        let carrying = sessions.iter().filter(|(_, snapshot)| snapshot.fields == held).count();
+        let empty = sessions.iter().filter(|(_, snapshot)| snapshot.fields == NO_FIELDS).count();
+        assert_eq!((carrying, empty), (1, 3));
+        for (new, snapshot) in &sessions {
+            stage.holds(new, &snapshot.fields);
+            assert_eq!(stage.end(new), Ended::Now);
+        }
+        stage.is_ended(&old);
+    }
+}
+
+/// A logout and a rotation of one session: one of them came first, and both answers agree on which.
+pub fn a_logout_and_a_rotation_agree_on_who_came_first<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    let user = stage.user("ada");
+    for round in 0..stage.rounds(10) {
+        let held = fields([("cart", "3")]);
+        let by_login = round % 3 == 2;
+        let old =
+            if round % 2 == 0 { stage.with(&held) } else { stage.of_user_with(&user, &held) };
+        let new = if by_login { stage.id_of(&user) } else { stage.id_like(&old) };
+        let carried = [name("cart")];
+        let entry = Entry { carried: &carried, ..Entry::of(&user) };
+        let rotate: Rotate<'_> =
+            if by_login { entry.from(&old, &new) } else { renewing(&old, &new) };
+        enum Answer {
+            Ended(Ended),
+            Rotated(Rotated),
+        }
+        let mut answers = at_once(2, |number| {
+            let stage = stage.of_thread(number);
+            match number {
+                0 => Answer::Ended(stage.end(&old)),
+                _ => Answer::Rotated(stage.rotate(rotate)),
+            }
+        });
+        let (Some(Answer::Rotated(rotated)), Some(Answer::Ended(ended))) =
+            (answers.pop(), answers.pop())
+        else {
+            unreachable!("each thread gives its own kind of answer");
+        };
+        match (ended, rotated) {
+            (Ended::Before, Rotated::Done(snapshot)) => {
+                assert_same(&snapshot.fields, &held);
+                stage.holds(&new, &held);
+            }
+            (Ended::Now, Rotated::Ended) if !by_login => stage.is_unknown(&new),
+            (Ended::Now, Rotated::Done(snapshot)) if by_login => {
+                assert_same(&snapshot.fields, &NO_FIELDS);
+                stage.holds(&new, &NO_FIELDS);
+            }
+            (ended, rotated) => panic!("{ended:?} and {rotated:?}"),
+        }
+        stage.is_ended(&old);
+        let _ = stage.end(&new);
+    }
+}
+
+/// 200 parallel logins with a limit of 5 leave exactly 5, whichever way they come in.
+pub fn parallel_logins_leave_as_many_sessions_as_allowed<H: Harness>(here: &H) {
+    for when_full in [WhenFull::EndOldest, WhenFull::Refuse] {
+        for mode in ["fresh", "from an anonymous session", "mixed"] {
+            parallel_logins(here, when_full, mode);
+        }
+    }
+}
+
+fn parallel_logins<H: Harness>(here: &H, when_full: WhenFull, mode: &str) {
+    const LOGINS: usize = 200;
+    const LIMIT: usize = 5;
+    let stage = Stage::set(here);
+    for _ in 0..stage.rounds(2_000) {
+        let user = stage.user("ada");
+        let limit = at_most(LIMIT as u32, when_full);
+        let logins = at_once(LOGINS, |number| {
+            let stage = stage.of_thread(number);
+            let new = stage.id_of(&user);
+            let by_rotation = mode != "fresh" && (mode != "mixed" || number % 3 == 0);
+            (new, log_in(&stage, &user, &new, limit, by_rotation))
+        });
+        let alive = logins.iter().filter(|(id, _)| stage.is_alive(id)).count();
+        assert_eq!(alive, LIMIT, "{when_full:?}, {mode}");
+        let done = logins.iter().filter(|(_, done)| *done).count();
+        let expected = if when_full == WhenFull::Refuse { LIMIT } else { LOGINS };
+        assert_eq!(done, expected, "{when_full:?}, {mode}");
+        for (id, done) in &logins {
+            match stage.look(id) {
+                Applied::Done(..) | Applied::Ended => assert!(done),
+                Applied::Unknown => assert!(!done),
+                other => panic!("{other:?}"),
+            }
+            let _ = stage.end(id);
+        }
+    }
+}
+
+fn log_in<H: Harness>(
+    stage: &Stage<'_, H>,
+    user: &User,
+    new: &SessionId,
+    limit: crate::store::SessionLimit,
+    by_rotation: bool,
+) -> bool {
+    if by_rotation {
+        let old = stage.with(&NO_FIELDS);
+        match stage.rotate(Entry::with_limit(user, limit).from(&old, new)) {
+            Rotated::Done(_) => {
+                stage.is_ended(&old);
+                true
+            }
+            Rotated::Full => {
+                assert_eq!(stage.end(&old), Ended::Now, "the old session is as it was");
+                false
+            }
+            other => panic!("{other:?}"),
+        }
+    } else {
+        let login = Some(Login { user, limit: Some(limit) });
+        match stage.create(Create { login, ..creating(new, &NO_FIELDS) }) {
+            Created::Done(_) => true,
+            Created::Full => false,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Rotations and logins of one user at once: a rotation is not taken for one session more, and
+/// revives nobody whom a login ended meanwhile.
+pub fn rotations_among_logins_keep_to_the_limit<H: Harness>(here: &H) {
+    const LIMIT: usize = 3;
+    let stage = Stage::set(here);
+    for _ in 0..stage.rounds(50) {
+        let user = stage.user("ada");
+        let limit = at_most(LIMIT as u32, WhenFull::EndOldest);
+        let ids = at_once(6, |number| {
+            let stage = stage.of_thread(number);
+            let mut mine = vec![stage.id_of(&user)];
+            assert!(log_in(&stage, &user, &mine[0], limit, false));
+            for _ in 0..3 {
+                let new = stage.id_of(&user);
+                match stage.rotate(renewing(mine.last().unwrap(), &new)) {
+                    Rotated::Done(_) => mine.push(new),
+                    // Another thread's login ended it: then nothing was made.
+                    Rotated::Ended => {
+                        stage.is_ended(mine.last().unwrap());
+                        stage.is_unknown(&new);
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+            mine
+        });
+        let alive = ids.iter().flatten().filter(|id| stage.is_alive(id)).count();
+        assert_eq!(alive, LIMIT);
+        for id in ids.iter().flatten() {
+            let _ = stage.end(id);
+        }
+    }
+}
+
+fn number_of(kept: Option<&[u8]>) -> i64 {
+    text(kept.expect("an increment answers a number")).parse().unwrap()
+}

@@ -1,0 +1,46 @@
+//! What Cloakroom's own tests stand on: real servers, a lossy network, and an HTTP client that may
+//! misbehave. Never published.
+//!
+//! | room | what it gives |
+//! |---|---|
+//! | [`server`] | [`Server`]: a real Redis or Valkey that can be stopped, killed, restarted and looked into |
+//! | [`proxy`] | [`Proxy`]: the network between a client and that server, with switches for what goes wrong |
+//! | [`http`] | [`Request`] and [`Response`]: HTTP/1.1 byte by byte; [`Browser`]: the same with a cookie [`Jar`] |
+//! | [`process`] | [`Program`]: a binary under test, such as the demo |
+//! | [`child`] | [`eventually`], and how every process started here also ends here |
+//! | [`resp`] | [`Reply`], and the protocol of Redis as far as the rooms above need it |
+//!
+//! Everything blocks and nothing depends on an async runtime, so the tests of every crate can use it.
+//! Inside a runtime, call it from a thread that may block.
+//!
+//! ```no_run
+//! use testbed::{Proxy, Server};
+//!
+//! let server = Server::start();
+//! let proxy = Proxy::to(server.port());
+//! server.command(&["SET", "cloak", "red"]);
+//!
+//! let monitor = server.client_commands();
+//! // ... let the code under test speak to `proxy.url()` ...
+//! proxy.drop_replies();
+//! // ... what it sends is applied now, and it never hears of it ...
+//! assert_eq!(monitor.finish().len(), 1);
+//! assert_eq!(server.command(&["GET", "cloak"]).text(), "red");
+//! ```
+
+// A panic is how test support reports: there is no caller who could do better with an error.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+pub mod child;
+pub mod resp;
+pub mod server;
+pub mod proxy;
+pub mod http;
+pub mod process;
+
+pub use child::eventually;
+pub use http::{Browser, Jar, Request, Response, SetCookie};
+pub use process::Program;
+pub use proxy::Proxy;
+pub use resp::Reply;
+pub use server::{Monitor, Server};

@@ -1,0 +1,69 @@
+//! The one door: what CI runs is what a developer types, and nothing else.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool talks")]
+
+mod step;
+mod python;
+mod servers;
+mod test;
+mod dependencies;
+mod check;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask <command>
+
+  test                     every test and doc test, against real servers
+  test --only <words>...   only the tests whose names contain one of the words; no doc tests
+  check                    formatting, lints, docs, dependencies, packages
+  servers                  find or fetch the test servers, print the variables that point to them;
+                           to run tests by hand: export $(cargo xtask servers)
+  help                     this text
+
+environment:
+  CLOAKROOM_TEST_SERVER    the redis-server or valkey-server to test with, instead of the one in PATH
+  CLOAKROOM_TEST_PYTHON    the python3 to test with, instead of the one in PATH
+  CLOAKROOM_OFFLINE=1      fetch nothing; say what is left out because of it
+
+Servers are kept in target/test-servers. Nothing is installed outside target/, nothing needs root.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["test"] => test::everything(),
+        ["test", "--only", words @ ..] if is_words(words) => test::only(words),
+        ["check"] => check::check(),
+        ["servers"] => servers::print(),
+        ["help" | "--help" | "-h"] => {
+            println!("{HELP}");
+            Ok(())
+        }
+        _ => return usage(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// Whether these can be filters: a forgotten word or a second flag is a typing error.
+fn is_words(words: &[&str]) -> bool {
+    !words.is_empty() && words.iter().all(|word| !word.is_empty() && !word.starts_with('-'))
+}
+
+fn usage(arguments: &[&str]) -> ExitCode {
+    match arguments {
+        [] => eprintln!("error: a command is missing\n"),
+        ["test", "--only", ..] => eprintln!(
+            "error: `--only` wants words from test names, such as: cargo xtask test --only logout\n"
+        ),
+        _ => eprintln!("error: there is no `cargo xtask {}`\n", arguments.join(" ")),
+    }
+    eprintln!("{HELP}");
+    ExitCode::from(2)
+}
