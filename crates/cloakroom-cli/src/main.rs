@@ -1,1 +1,92 @@
-fn main() {}
+//! The command line of Cloakroom. `cloakroom serve` runs a small web service with sessions, to try
+//! the library and to copy from.
+
+mod args;
+mod telemetry;
+mod store;
+mod app;
+mod pages;
+mod health;
+mod guard;
+mod serve;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::args::Serve;
+use crate::health::Readiness;
+
+/// How long requests under way may take to end once the process has been asked to.
+const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+fn main() -> ExitCode {
+    let serve = args::parse();
+    telemetry::start(&serve);
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(run(serve)),
+        Err(error) => fail(format_args!("no runtime could be started: {error}")),
+    }
+}
+
+async fn run(serve: Serve) -> ExitCode {
+    let manager = match store::manager(&serve) {
+        Ok(manager) => manager,
+        Err(problem) => args::refuse(problem),
+    };
+    let stop = match serve::asked_to_stop() {
+        Ok(stop) => stop,
+        Err(error) => return fail(format_args!("signals can't be listened for: {error}")),
+    };
+    let (listener, address) = match listen(&serve).await {
+        Ok(listening) => listening,
+        Err(problem) => return fail(problem),
+    };
+    let readiness = Readiness::of(manager.clone());
+    let app = app::app(manager, readiness.clone());
+
+    // For the person who started it, whatever the log is set to.
+    let _ = writeln!(std::io::stdout(), "Listening on http://{address} (Ctrl-C ends it)");
+    let stop = async {
+        stop.await;
+        readiness.no_longer();
+        tracing::info!(event = "stopping", "asked to stop: no more connections are taken");
+    };
+    if serve::serve(listener, app, stop, DRAIN_WITHIN).await.is_err() {
+        tracing::warn!(event = "cut_off", "requests that took longer than {DRAIN_WITHIN:?} to end were cut off");
+    }
+    ExitCode::SUCCESS
+}
+
+async fn listen(serve: &Serve) -> Result<(TcpListener, std::net::SocketAddr), String> {
+    let Serve { host, port, .. } = serve;
+    // Brackets around an IPv6 address are for URLs.
+    let name = host.trim_start_matches('[').trim_end_matches(']');
+    let bound = match TcpListener::bind((name, *port)).await {
+        Ok(listener) => listener.local_addr().map(|address| (listener, address)),
+        Err(error) => Err(error),
+    };
+    bound.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!(
+            "port {port} of {host} is in use: end what listens there, or take another port with \
+             `--port {}` (`--port 0` takes any that is free)",
+            port.checked_add(1).unwrap_or(5000)
+        ),
+        std::io::ErrorKind::PermissionDenied => format!(
+            "port {port} of {host} may not be used by this user: take one above 1023, for example \
+             `--port 5000`"
+        ),
+        std::io::ErrorKind::AddrNotAvailable => {
+            format!("{host} is no address of this machine: try `--host 127.0.0.1`")
+        }
+        _ => format!("can't listen on port {port} of {host}: {error}; try `--host 127.0.0.1`"),
+    })
+}
+
+fn fail(problem: impl Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "error: {problem}");
+    ExitCode::FAILURE
+}

@@ -28,6 +28,8 @@ mod settings;
 mod visit;
 mod session;
 mod manager;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use manager::{Head, Manager, OpenVisit};
 pub use session::{IfLoggedIn, LoggingIn, Session, UPDATE_TRIES};

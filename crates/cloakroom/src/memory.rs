@@ -164,10 +164,10 @@ impl Inner {
                 reason: format!("there are {cap} anonymous sessions, as many as allowed").into(),
             });
         }
-        if let Some(login) = &new.login {
-            if !shard.admit(login, new.id, None, now) {
-                return Ok(Created::Full);
-            }
+        if let Some(login) = &new.login
+            && !shard.admit(login, new.id, None, now)
+        {
+            return Ok(Created::Full);
         }
         let session = Session {
             user: new.login.map(|login| login.user.clone()),
@@ -201,11 +201,11 @@ impl Inner {
     fn rotate(&self, rotate: &Rotate<'_>) -> Rotated {
         let now = self.clock.now();
         let mut shards = self.two_shards(rotate.old.tag(), rotate.new.tag());
-        shards.new().forget_if_expired(rotate.new, now, &self.anonymous);
-        if shards.new().records.contains_key(rotate.new) {
+        shards.of_new().forget_if_expired(rotate.new, now, &self.anonymous);
+        if shards.of_new().records.contains_key(rotate.new) {
             return Rotated::Taken;
         }
-        let found = shards.old().find(rotate.old, now, &self.anonymous);
+        let found = shards.of_old().find(rotate.old, now, &self.anonymous);
         let session = match (&rotate.why, found) {
             (Why::Renewal, Found::Unknown) => return Rotated::Unknown,
             (Why::Renewal, Found::Ended) => return Rotated::Ended,
@@ -237,13 +237,13 @@ impl Inner {
                 }
             }
         };
-        if let Why::Login { login, .. } = &rotate.why {
-            if !shards.new().admit(login, rotate.new, Some(rotate.old), now) {
-                return Rotated::Full;
-            }
+        if let Why::Login { login, .. } = &rotate.why
+            && !shards.of_new().admit(login, rotate.new, Some(rotate.old), now)
+        {
+            return Rotated::Full;
         }
-        shards.old().end(rotate.old, now, &self.anonymous);
-        Rotated::Done(shards.new().insert(*rotate.new, session, now, &self.anonymous))
+        shards.of_old().end(rotate.old, now, &self.anonymous);
+        Rotated::Done(shards.of_new().insert(*rotate.new, session, now, &self.anonymous))
     }
 
     fn end(&self, id: &SessionId) -> Ended {
@@ -321,11 +321,11 @@ struct TwoShards<'a> {
 }
 
 impl TwoShards<'_> {
-    fn old(&mut self) -> &mut Shard {
+    fn of_old(&mut self) -> &mut Shard {
         &mut self.old
     }
 
-    fn new(&mut self) -> &mut Shard {
+    fn of_new(&mut self) -> &mut Shard {
         self.new.as_mut().unwrap_or(&mut self.old)
     }
 }

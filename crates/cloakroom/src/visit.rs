@@ -243,10 +243,10 @@ impl Visit {
         field: &FieldName,
         only_if: OnlyIf,
     ) -> Result<Performed, SessionError> {
-        if only_if == OnlyIf::Alive {
-            if let Some(waiting) = self.used().waiting.get(field) {
-                return Ok(Performed::Done(waiting.clone()));
-            }
+        if only_if == OnlyIf::Alive
+            && let Some(waiting) = self.used().waiting.get(field)
+        {
+            return Ok(Performed::Done(waiting.clone()));
         }
         self.learn().await?;
         let state = self.used();

@@ -5,7 +5,7 @@ use crate::store::{
     Answer, Applied, Apply, Create, Created, Ended, Happened, Patience, Rotate, Rotated, Store,
     StoreError, Verb,
 };
-use crate::token::SessionId;
+use crate::token::{Prefix, SessionId};
 
 /// A store that fails on purpose, in front of one that doesn't. Clones share their plan and their
 /// count.
@@ -118,6 +118,10 @@ impl FailingStore {
 }
 
 impl Store for FailingStore {
+    fn prefix(&self) -> &Prefix {
+        self.inner.prefix()
+    }
+
     fn create<'a>(&'a self, new: Create<'a>, patience: Patience) -> Answer<'a, Created> {
         let id = *new.id;
         let answer = lazily(move || self.inner.create(new, patience));

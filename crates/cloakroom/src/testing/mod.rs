@@ -42,9 +42,11 @@
 
 mod harness;
 mod failing;
+mod visitor;
 pub mod conformance;
 
 pub use failing::{FailingStore, Failure};
 pub use harness::Harness;
+pub use visitor::Visitor;
 #[cfg(doc)]
 use crate::store::Store;

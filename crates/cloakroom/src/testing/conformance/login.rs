@@ -309,7 +309,7 @@ pub fn a_later_login_brings_no_ended_session_back<H: Harness>(here: &H) {
     stage.rotated(renewing(&rotated, &new));
     stage.of(&user);
     for id in [&ended, &revoked, &rotated] {
-        stage.apply(applying(id, &writing([("a", Some("1"))])));
+        assert_eq!(stage.apply(applying(id, &writing([("a", Some("1"))]))), Applied::Ended);
         stage.is_dead_to_every_verb(id, &Applied::Ended);
     }
 }

@@ -56,15 +56,19 @@ pub fn agree_on<H: Harness>(here: &H, limits: &Limits, changes: &[Change]) {
 /// That many changes, always the same ones from the same seed: on few fields, so that they meet,
 /// and with values that are numbers, nearly numbers, lists, nearly lists, and bytes.
 pub fn changes_from(seed: u64, how_many: usize) -> Vec<Change> {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     (0..how_many).map(|_| dice.change()).collect()
 }
 
 /// SplitMix64: a few lines instead of a dependency, and the same numbers everywhere.
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -72,7 +76,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(super) fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
         of[(self.roll() % of.len() as u64) as usize]
     }
 

@@ -15,7 +15,7 @@ use crate::store::{
     Snapshot, Store, StoreError, User, WhenFull, Why,
 };
 use crate::testing::Harness;
-use crate::token::{Prefix, SessionId, TokenMint};
+use crate::token::{SessionId, TokenMint};
 
 /// Long, for the suite is about what a store does, not about how fast.
 const PATIENCE: Patience = Patience(Duration::from_secs(30));
@@ -36,8 +36,9 @@ pub(super) struct Stage<'h, H> {
 
 impl<'h, H: Harness> Stage<'h, H> {
     pub(super) fn set(here: &'h H) -> Self {
-        let mint = TokenMint::new(Prefix::default(), "session", None);
-        Self { here, store: here.store(), mint }
+        let store = here.store();
+        let mint = TokenMint::new(store.prefix().clone(), "session", None);
+        Self { here, store, mint }
     }
 
     /// The same on the other instance.

@@ -1,0 +1,156 @@
+//! What can be set, by flag and by environment.
+//!
+//! 1. A flag counts before its variable, and that before the default.
+//! 2. Secrets have no flag: the arguments of a process are public on most systems.
+//! 3. The store's URL may hold a password, so it is never shown: not in `--help`, not in an error.
+//! 4. An empty variable is a mistake, not a default: who meant to name a store must not get one
+//!    in memory.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use cloakroom::Prefix;
+use tracing_subscriber::EnvFilter;
+
+/// The variables that hold secrets.
+pub(crate) const SECRET_KEY: &str = "SECRET_KEY";
+pub(crate) const SECRET_KEY_FALLBACKS: &str = "SECRET_KEY_FALLBACKS";
+
+const AFTER_HELP: &str = "\
+Secrets, by environment only:
+  SECRET_KEY            Seals the cookies; at least 32 bytes, no comma or space: `openssl rand -hex 32`.
+                        Without it a random one is taken: cookies end with the process, and several
+                        instances can't share them
+  SECRET_KEY_FALLBACKS  Former keys, separated by commas. Cookies sealed with them go on working
+
+Exit codes:
+  0  it was asked to stop (SIGTERM, Ctrl-C)
+  1  it could not start or go on, for example because the port is in use
+  2  a flag or a variable is wrong
+
+Examples:
+  cloakroom serve
+  cloakroom serve --store redis://127.0.0.1:6379 --idle 10s";
+
+/// Server-side sessions for Rust web services.
+#[derive(Parser)]
+#[command(name = "cloakroom", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = AFTER_HELP, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Without a command, `serve` is meant.
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the demo: log in, be counted, log out
+    #[command(after_help = AFTER_HELP)]
+    Serve(Serve),
+}
+
+/// The settings of `cloakroom serve`.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// The address to listen on; other machines can reach 0.0.0.0
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    pub(crate) host: String,
+
+    /// The port to listen on; 0 takes any that is free
+    #[arg(long, env = "PORT", default_value_t = 5000)]
+    pub(crate) port: u16,
+
+    /// Where sessions are kept: `memory`, redis://HOST:PORT, rediss://HOST:PORT (TLS) or
+    /// unix:///PATH [default: memory]
+    ///
+    /// With USER:PASSWORD@ before the host and /DATABASE after the port if need be. A URL with a
+    /// password is safer in REDIS_URL than in a flag, which other users of the machine can see.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "STORE")]
+    pub(crate) store: Option<String>,
+
+    /// What keeps this application's keys apart from others in the store: a-z 0-9 . _ -
+    #[arg(long, env = "CLOAKROOM_PREFIX", default_value = "cloakroom-demo")]
+    #[arg(value_parser = |text: &str| Prefix::new(text))]
+    pub(crate) prefix: Prefix,
+
+    /// A session ends when nobody has used it for so long, for example 10s, 5m or 1h 30m
+    /// [default: 30m, or less if --absolute is less]
+    #[arg(long, env = "CLOAKROOM_IDLE", value_parser = humantime::parse_duration)]
+    #[arg(value_name = "TIME")]
+    pub(crate) idle: Option<Duration>,
+
+    /// A session ends so long after the login, however much it is used [default: 8h]
+    #[arg(long, env = "CLOAKROOM_ABSOLUTE", value_parser = humantime::parse_duration)]
+    #[arg(value_name = "TIME")]
+    pub(crate) absolute: Option<Duration>,
+
+    /// How the cookie travels
+    #[arg(long, env = "CLOAKROOM_COOKIE", value_enum, default_value_t = Cookie::Secure)]
+    pub(crate) cookie: Cookie,
+
+    /// How the log is written, to stderr
+    #[arg(long, env = "CLOAKROOM_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug or trace, or one for each part of the program,
+    /// for example warn,cloakroom=debug
+    #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(value_parser = |text: &str| EnvFilter::builder().parse(text).map(|_| text.to_owned()))]
+    pub(crate) log: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Cookie {
+    /// Over https, and to this machine. Chrome, Edge and Firefox take it from
+    /// http://127.0.0.1 and http://localhost; Safari doesn't
+    Secure,
+    /// Over plain http too, where anyone on the way can read it. For Safari on this machine,
+    /// and for nothing else
+    InsecurePlainHttp,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// For programs: an object a line
+    Json,
+}
+
+/// Reads the command line, or ends the process: with what was asked for, or with code 2 and what is
+/// wrong.
+pub(crate) fn parse() -> Serve {
+    let Cli { command, serve } = Cli::parse();
+    match command {
+        Some(Command::Serve(serve)) => serve,
+        None => serve,
+    }
+}
+
+/// Ends the process as a wrong flag does, for what can only be judged later.
+pub(crate) fn refuse(problem: impl Display) -> ! {
+    Cli::command().error(ErrorKind::ValueValidation, problem).exit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_work_with_and_without_the_command() {
+        for args in [&["cloakroom", "--port", "0"][..], &["cloakroom", "serve", "--port", "0"]] {
+            let Cli { command, serve } = Cli::try_parse_from(args).unwrap();
+            let port = command.map_or(serve.port, |Command::Serve(serve)| serve.port);
+            assert_eq!(port, 0, "{args:?}");
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The published conformance suite, against a server of its own for each check.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom::testing::Harness;
+use cloakroom::{Prefix, Store};
+use cloakroom_redis::RedisStore;
+use testbed::Server;
+use tokio::runtime::Runtime;
+
+/// Two instances of a service on one server.
+struct Redis {
+    runtime: Runtime,
+    first: RedisStore,
+    second: RedisStore,
+    /// Dropped last.
+    _server: Server,
+}
+
+impl Redis {
+    fn start() -> Self {
+        Self::on(Server::start())
+    }
+
+    fn on(server: Server) -> Self {
+        let runtime = Runtime::new().unwrap();
+        let open = || RedisStore::open(&server.url(), Prefix::default()).unwrap();
+        let (first, second) = {
+            let _inside = runtime.enter();
+            (open(), open())
+        };
+        Self { runtime, first, second, _server: server }
+    }
+}
+
+impl Harness for Redis {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::new(self.first.clone())
+    }
+
+    fn second(&self) -> Arc<dyn Store> {
+        Arc::new(self.second.clone())
+    }
+
+    fn pass(&self, time: Duration) {
+        // The server's clock is nobody's to move; the suite asks for 300 ms at most.
+        std::thread::sleep(time);
+    }
+
+    fn run<F>(&self, future: F) -> F::Output
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        self.runtime.block_on(future)
+    }
+}
+
+cloakroom::conformance_suite!(Redis::start);
