@@ -56,7 +56,10 @@ async fn run(serve: Serve) -> ExitCode {
         tracing::info!(event = "stopping", "asked to stop: no more connections are taken");
     };
     if serve::serve(listener, app, stop, DRAIN_WITHIN).await.is_err() {
-        tracing::warn!(event = "cut_off", "requests that took longer than {DRAIN_WITHIN:?} to end were cut off");
+        tracing::warn!(
+            event = "cut_off",
+            "requests that took longer than {DRAIN_WITHIN:?} to end were cut off"
+        );
     }
     ExitCode::SUCCESS
 }

@@ -22,6 +22,7 @@
 mod keys;
 pub mod scripts;
 mod wire;
+mod line;
 mod server;
 mod store;
 

@@ -1,17 +1,17 @@
-//! The connection: one, shared by all requests, made anew when it breaks. A call waits as long as
-//! its caller has patience and no longer, and nothing is sent twice that can have happened.
+//! Calls to the server. One waits as long as its caller has patience and no longer, and nothing is
+//! sent twice that can have happened.
 
 use std::time::Duration;
 
 use cloakroom::store::{Happened, Patience};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{
-    Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo, ProtocolVersion, RedisError,
-    ServerErrorKind, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo,
+    ProtocolVersion, RedisError, ServerErrorKind, Value,
 };
 use tokio::runtime::Handle;
 
+use crate::line::Line;
 use crate::wire::{Call, Garbled};
 
 /// How long one attempt to connect takes at most. Requests don't wait for it beyond their patience.
@@ -38,7 +38,7 @@ pub enum InvalidUrl {
 
 #[derive(Clone)]
 pub(crate) struct Server {
-    connection: ConnectionManager,
+    line: Line,
     /// Without credentials.
     name: String,
 }
@@ -46,6 +46,8 @@ pub(crate) struct Server {
 /// A call that came to nothing.
 pub(crate) struct Failure {
     pub(crate) happened: Happened,
+    /// The server does not know the script, and has not run it.
+    no_script: bool,
     pub(crate) reason: Box<dyn std::error::Error + Send + Sync>,
 }
 
@@ -74,16 +76,11 @@ impl Server {
             .set_redis_settings(settings)
             .set_tcp_settings(TcpSettings::default().set_user_timeout(SILENT_FOR));
         let client = Client::open(info).map_err(unreadable)?;
-        let config = ConnectionManagerConfig::new()
+        let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))
             // Our own deadline stands around every call.
-            .set_response_timeout(None)
-            // Each call tries anew, all of them together once: a server that refuses connections
-            // makes calls fail at once instead of queueing behind a back-off.
-            .set_number_of_retries(0);
-        let connection =
-            ConnectionManager::new_lazy_with_config(client, config).map_err(unreadable)?;
-        Ok(Self { connection, name })
+            .set_response_timeout(None);
+        Ok(Self { line: Line::new(client, config), name })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -95,7 +92,7 @@ impl Server {
             match self.send(&call.command("EVALSHA", call.script.sha())).await {
                 // The server has forgotten the script, so it has not run it. One that was flushed or
                 // failed over learns it again in passing.
-                Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                Err(failure) if failure.no_script => {
                     self.send(&call.command("EVAL", call.script.text)).await
                 }
                 other => other,
@@ -108,15 +105,28 @@ impl Server {
         within(patience, self.send(&redis::cmd("PING"))).await.map(drop)
     }
 
-    async fn send(&self, command: &Cmd) -> Result<Value, RedisError> {
-        let mut connection = self.connection.clone();
-        match connection.send_packed_command(command).await {
-            // This is how the last attempt to connect went, which nobody waited for; it has just set
-            // off another, and nothing was sent.
-            Err(error) if never_connected(&error) => connection.send_packed_command(command).await,
-            other => other,
-        }?
-        .extract_error()
+    async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
+        let mut line = match self.line.connection().await {
+            Ok(line) => line,
+            Err(error) => return Err(Failure::of(Happened::No, error)),
+        };
+        let answer = line.connection.send_packed_command(command).await;
+        answer.and_then(Value::extract_error).map_err(|error| {
+            if error.is_unrecoverable_error() {
+                line.forget();
+            }
+            // An error that the server answered came before the first write: that is how the
+            // scripts are ordered.
+            let answered = error.code().is_some();
+            Failure::of(if answered { Happened::No } else { Happened::Perhaps }, error)
+        })
+    }
+}
+
+impl Failure {
+    fn of(happened: Happened, error: RedisError) -> Self {
+        let no_script = error.kind() == ErrorKind::Server(ServerErrorKind::NoScript);
+        Self { happened, no_script, reason: error.into() }
     }
 }
 
@@ -133,33 +143,19 @@ impl Call {
 
 async fn within<T>(
     Patience(patience): Patience,
-    answer: impl Future<Output = Result<T, RedisError>>,
+    answer: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     match tokio::time::timeout(patience, answer).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => {
-            let happened =
-                if refused_before_it_began(&error) { Happened::No } else { Happened::Perhaps };
-            Err(Failure { happened, reason: error.into() })
+        Ok(answer) => answer,
+        Err(_) => {
+            let reason = TooLate(patience).into();
+            Err(Failure { happened: Happened::Perhaps, no_script: false, reason })
         }
-        Err(_) => Err(Failure { happened: Happened::Perhaps, reason: TooLate(patience).into() }),
     }
-}
-
-/// An error that the server answered is one before the first write: that is how the scripts are
-/// ordered.
-fn refused_before_it_began(error: &RedisError) -> bool {
-    never_connected(error)
-        || matches!(error.kind(), ErrorKind::Server(_) | ErrorKind::AuthenticationFailed)
-        || error.code().is_some()
-}
-
-fn never_connected(error: &RedisError) -> bool {
-    error.is_connection_refusal() || error.kind() == ErrorKind::InvalidClientConfig
 }
 
 impl From<Garbled> for Failure {
     fn from(garbled: Garbled) -> Self {
-        Self { happened: Happened::Perhaps, reason: garbled.into() }
+        Self { happened: Happened::Perhaps, no_script: false, reason: garbled.into() }
     }
 }

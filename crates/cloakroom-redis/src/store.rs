@@ -32,7 +32,7 @@ impl RedisStore {
     }
 
     fn failed(&self, verb: Verb, session: Option<SessionId>, failure: Failure) -> StoreError {
-        let Failure { happened, reason } = failure;
+        let Failure { happened, reason, .. } = failure;
         StoreError { verb, session, store: self.server.name().to_owned(), happened, reason }
     }
 

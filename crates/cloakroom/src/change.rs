@@ -161,6 +161,7 @@ impl Change {
         fields: &Fields,
         limits: &Limits,
     ) -> Result<(Fields, Option<Kept>), Rejection> {
+        let before = Size::of(fields);
         let mut fields = fields.clone();
         for (field, value) in &self.writes {
             match value {
@@ -173,14 +174,14 @@ impl Change {
             Some(operation) => operation.apply(&mut fields)?,
         };
         if !self.is_read() {
-            self.check(&fields, limits).map_err(Rejection::Refused)?;
+            self.check(before, &fields, limits).map_err(Rejection::Refused)?;
         }
         Ok((fields, answer))
     }
 
-    /// Only what this change wrote is measured against the limit of a value, so that a limit that
-    /// was lowered later does not lock up what is already there.
-    fn check(&self, fields: &Fields, limits: &Limits) -> Result<(), Refusal> {
+    /// Refuses what this change adds, and nothing else: a limit that was lowered later does not lock
+    /// up what is already there.
+    fn check(&self, before: Size, fields: &Fields, limits: &Limits) -> Result<(), Refusal> {
         let written = self.writes.keys().chain(self.operation.as_ref().map(Operation::field));
         for field in written {
             let length = fields.get(field).map_or(0, |kept| kept.len());
@@ -189,15 +190,28 @@ impl Change {
                 return Err(Refusal::ValueTooLarge { field: field.clone(), limit });
             }
         }
-        if fields.len() > limits.fields as usize {
+        let after = Size::of(fields);
+        if after.fields > before.fields.max(limits.fields as usize) {
             return Err(Refusal::TooManyFields { limit: limits.fields });
         }
-        let bytes: usize =
-            fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
-        if bytes > limits.session_bytes as usize {
+        if after.bytes > before.bytes.max(limits.session_bytes as usize) {
             return Err(Refusal::SessionTooLarge { limit: limits.session_bytes });
         }
         Ok(())
+    }
+}
+
+/// How much a session holds.
+#[derive(Clone, Copy)]
+struct Size {
+    fields: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn of(fields: &Fields) -> Self {
+        let bytes = fields.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        Self { fields: fields.len(), bytes }
     }
 }
 

@@ -411,9 +411,11 @@ impl Shard {
         let expires_at = session.life.expires_at(now, slack);
         if now.since(session.life.last_seen) >= session.life.seen_every() {
             session.life.last_seen = now;
-            if session.user.is_some() {
-                let until = session.life.indexed_until(expires_at);
-                self.users.entry(id.tag()).or_default().enter(id, until);
+        }
+        if let Some(index) = self.users.get_mut(&id.tag()) {
+            // Only now and then: the index knows of more life than the session had.
+            if index.until.get(&id).is_some_and(|until| *until < expires_at) {
+                index.enter(id, session.life.indexed_until(expires_at));
             }
         }
         self.put(id, session, expires_at, now)

@@ -66,3 +66,45 @@ mod on_system_time {
     use super::OnSystemTime;
     cloakroom::conformance_suite!(OnSystemTime::start);
 }
+
+mod property {
+    use std::sync::Arc;
+
+    use cloakroom::Limits;
+    use cloakroom::testing::conformance::{histories, random};
+    use proptest::prelude::*;
+
+    use super::ByHand;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
+
+        /// Seeds that the suite doesn't come to, and limits from none to roomy.
+        #[test]
+        fn any_sequence_of_changes_means_what_a_change_means(
+            seed in any::<u64>(),
+            fields in 0..6_u32,
+            value_bytes in 0..32_u32,
+            session_bytes in 0..80_u32,
+        ) {
+            let limits = Limits { fields, value_bytes, session_bytes };
+            random::agree_on(&ByHand::start(), &limits, &random::changes_from(seed, 60));
+        }
+
+        #[test]
+        fn any_history_leaves_alive_who_should_be(seed in any::<u64>()) {
+            histories::follow(&ByHand::start(), seed, 150);
+        }
+    }
+
+    /// An index that forgot would grow by every login.
+    #[test]
+    fn when_all_is_over_nothing_is_left() {
+        use cloakroom::testing::Harness;
+        let here = Arc::new(ByHand::start());
+        histories::follow(&*here, 1, 200);
+        here.pass(cloakroom::Lifetime::LONGEST);
+        here.store.sweep();
+        assert!(here.store.is_empty());
+    }
+}

@@ -85,6 +85,7 @@ local function appended(list, item, keep)
 end
 
 local fields, written, answer = session.fields, {}, nil
+local count, bytes = size(fields)
 plain_writes(fields, written)
 local operation, name = argument(), argument()
 local kept = name and fields[name]
@@ -109,7 +110,7 @@ elseif operation ~= 'read' then
 end
 if name then written[name] = true end
 
-local refused = refusal(fields, written, limit)
+local refused = refusal(count, bytes, fields, written, limit)
 if refused then return refused end
 local sets, removes = {}, {}
 for field in pairs(written) do

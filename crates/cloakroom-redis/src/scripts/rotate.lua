@@ -27,12 +27,13 @@ if redis.call('EXISTS', KEYS[2]) == 1 then return { 'taken' } end
 local old, gone, what = find(KEYS[1], old_index, limit.fields)
 
 local fields, written = old and old.fields or {}, {}
+local count, bytes = size(fields)
 plain_writes(fields, written)
 local why = argument()
 local new, out
 if why == 'renewal' then
   if not old then return { gone, what } end
-  local refused = refusal(fields, written, limit)
+  local refused = refusal(count, bytes, fields, written, limit)
   if refused then return refused end
   out = {}
   new = {
@@ -45,7 +46,7 @@ else
   new.user, new.fields = who.user, {}
   local carried, set = arguments(), arguments()
   if old and (not old.user or old.user == who.user) then
-    local refused = refusal(fields, written, limit)
+    local refused = refusal(count, bytes, fields, written, limit)
     if refused then return refused end
     if old.user then
       new.fields = fields
@@ -53,12 +54,12 @@ else
       for _, name in ipairs(carried) do new.fields[name] = fields[name] end
     end
   end
-  written = {}
+  written, count, bytes = {}, size(new.fields)
   for i = 1, #set, 2 do
     new.fields[set[i]] = set[i + 1]
     written[set[i]] = true
   end
-  local refused = refusal(new.fields, written, limit)
+  local refused = refusal(count, bytes, new.fields, written, limit)
   if refused then return refused end
   out = pushed_out(new_index, who, old_index == new_index and old and old.id)
   if not out then return { 'full' } end

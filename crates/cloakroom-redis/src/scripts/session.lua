@@ -112,6 +112,7 @@ local function find(key, index, most_fields)
       leave_marker(key)
       return nil, 'ended'
     end
+    session.indexed_until = tonumber(score)
   end
   return session
 end
@@ -129,9 +130,10 @@ local function renew(session, touch)
   if now - session.seen >= seen_every(session) then
     session.seen = now
     redis.call('HSET', session.key, '~', write_life(session))
-    if session.index then
-      enter_index(session.index, session.id, indexed_until(session, expires))
-    end
+  end
+  if session.index and session.indexed_until < expires then
+    -- Only now and then: the index knows of more life than the session had.
+    enter_index(session.index, session.id, indexed_until(session, expires))
   end
   return expires
 end
@@ -165,21 +167,27 @@ local function limits()
   }
 end
 
--- Measures fields after something was written; of single values only those that were, so that a limit
+-- How much fields hold: how many, and the bytes of names and values.
+local function size(fields)
+  local count, bytes = 0, 0
+  for name, value in pairs(fields) do
+    count, bytes = count + 1, bytes + #name + #value
+  end
+  return count, bytes
+end
+
+-- Refuses what was added since the fields held `count` and `bytes`, and nothing else: a limit that was
 -- lowered later locks nothing up. Returns the refusal, or nil.
-local function refusal(fields, written, limit)
+local function refusal(count, bytes, fields, written, limit)
   if not next(written) then return end
   for name in pairs(written) do
     if fields[name] and #fields[name] > limit.value_bytes then
       return { 'refused', 'value-too-large', name }
     end
   end
-  local count, bytes = 0, 0
-  for name, value in pairs(fields) do
-    count, bytes = count + 1, bytes + #name + #value
-  end
-  if count > limit.fields then return { 'refused', 'too-many-fields' } end
-  if bytes > limit.session_bytes then return { 'refused', 'session-too-large' } end
+  local count_now, bytes_now = size(fields)
+  if count_now > math.max(count, limit.fields) then return { 'refused', 'too-many-fields' } end
+  if bytes_now > math.max(bytes, limit.session_bytes) then return { 'refused', 'session-too-large' } end
 end
 
 -- Plain writes, from the arguments: names and values to set, then names to remove.

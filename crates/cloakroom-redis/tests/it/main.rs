@@ -1,5 +1,9 @@
 //! The store against real servers.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports by panicking")]
 
+mod house;
 mod conformance;
 mod layout;
+mod trips;
+mod damage;
+mod faults;

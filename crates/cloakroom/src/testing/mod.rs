@@ -1,4 +1,5 @@
-//! What a test needs to trust a store: the conformance suite of the contract [`Store`], and a store
+//! What a test needs to trust a store: the conformance suite of the contract
+//! [`Store`](crate::Store), and a store
 //! that fails on purpose.
 //!
 //! A new store's test file is a few lines: say how to reach the store and how time passes on its
@@ -48,5 +49,3 @@ pub mod conformance;
 pub use failing::{FailingStore, Failure};
 pub use harness::Harness;
 pub use visitor::Visitor;
-#[cfg(doc)]
-use crate::store::Store;

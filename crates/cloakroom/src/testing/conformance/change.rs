@@ -113,10 +113,41 @@ pub fn a_counter_that_would_leave_its_range_is_refused<H: Harness>(here: &H) {
 pub fn what_is_no_decimal_number_can_not_be_counted<H: Harness>(here: &H) {
     let table = Table::of(here);
     for no_number in [
-        "", " ", "-", "+", "+1", " 1", "1 ", "1\n", "\t1", "01", "00", "-0", "-01", "--1", "1.0",
-        "1.", ".5", "1e3", "0x10", "1_000", "1,000", "nan", "inf", "true", "nil", "x", "1\0", "\0",
-        "٣", "９", "9223372036854775808", "-9223372036854775809", "99999999999999999999",
-        "18446744073709551615", "1000000000000000000000000000000000000000",
+        "",
+        " ",
+        "-",
+        "+",
+        "+1",
+        " 1",
+        "1 ",
+        "1\n",
+        "\t1",
+        "01",
+        "00",
+        "-0",
+        "-01",
+        "--1",
+        "1.0",
+        "1.",
+        ".5",
+        "1e3",
+        "0x10",
+        "1_000",
+        "1,000",
+        "nan",
+        "inf",
+        "true",
+        "nil",
+        "x",
+        "1\0",
+        "\0",
+        "٣",
+        "９",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "99999999999999999999",
+        "18446744073709551615",
+        "1000000000000000000000000000000000000000",
     ] {
         for (by, never_below_zero) in [(1, false), (0, true), (-1, false)] {
             let operation = Operation::Increment { field: name("n"), by, never_below_zero };
@@ -247,12 +278,7 @@ pub fn the_operation_of_a_change_sees_its_writes<H: Harness>(here: &H) {
             fields([("list", "[1]"), ("other", "x")]),
             Some("flash"),
         ),
-        (
-            writes([("n", None)]),
-            take("n"),
-            fields([("list", "[1]"), ("other", "x")]),
-            None,
-        ),
+        (writes([("n", None)]), take("n"), fields([("list", "[1]"), ("other", "x")]), None),
         (
             writes([("list", Some("[7,\n8]"))]),
             append("list", "9", 2),
@@ -278,8 +304,16 @@ pub fn the_operation_of_a_change_sees_its_writes<H: Harness>(here: &H) {
     let refused = |refusal| Applied::Refused(refusal);
     let field = || name("n");
     for (written, operation, answer) in [
-        (writes([("n", Some(""))]), increment("n", 1), refused(Refusal::NotANumber { field: field() })),
-        (writes([("n", Some("x"))]), append("n", "1", 1), refused(Refusal::NotAList { field: field() })),
+        (
+            writes([("n", Some(""))]),
+            increment("n", 1),
+            refused(Refusal::NotANumber { field: field() }),
+        ),
+        (
+            writes([("n", Some("x"))]),
+            append("n", "1", 1),
+            refused(Refusal::NotAList { field: field() }),
+        ),
         (
             writes([("n", Some("9223372036854775807"))]),
             increment("n", 1),
@@ -332,7 +366,8 @@ pub fn a_change_that_fails_leaves_everything_as_it_was<H: Harness>(here: &H) {
         Limits { session_bytes: 8, ..ROOMY },
     ] {
         let held = fields([("a", "1"), ("b", "2")]);
-        for operation in [increment("n", 1_000), append("n", "100", 1), compare_and_set("n", None, "long")]
+        for operation in
+            [increment("n", 1_000), append("n", "100", 1), compare_and_set("n", None, "long")]
         {
             let id = table.stage.with(&held);
             let written = writes([("a", Some("x")), ("b", None), ("c", Some("3"))]);
@@ -348,7 +383,8 @@ pub fn a_change_that_fails_leaves_everything_as_it_was<H: Harness>(here: &H) {
 /// changed, whatever the change would have come to. The use counts all the same.
 pub fn nothing_is_done_for_nobody_where_somebody_was_asked_for<H: Harness>(here: &H) {
     let stage = Stage::set(here);
-    let held = fields([("count", "no number"), ("compared", "other"), ("list", "{}"), ("taken", "1")]);
+    let held =
+        fields([("count", "no number"), ("compared", "other"), ("list", "{}"), ("taken", "1")]);
     let id = stage.with(&held);
     for touch in [Touch::Exactly, Touch::Never] {
         for change in super::stage::every_kind_of_change() {

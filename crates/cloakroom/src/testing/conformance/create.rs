@@ -1,6 +1,8 @@
 //! A session is made.
 
-use super::stage::{HOUR, NO_FIELDS, Stage, assert_same, at_most, creating, fields, kept, lifetime, name, writing};
+use super::stage::{
+    HOUR, NO_FIELDS, Stage, assert_same, at_most, creating, fields, kept, lifetime, name, writing,
+};
 use crate::change::{Change, Fields, Writes};
 use crate::expiry::{Life, Lifetime};
 use crate::field::Kept;
@@ -61,7 +63,8 @@ fn awkward_fields() -> Fields {
 /// 1,024 fields with the longest names, and a value of a quarter of a MiB.
 pub fn a_session_can_be_as_large_as_the_layout_allows<H: Harness>(here: &H) {
     let stage = Stage::set(here);
-    let mut large: Fields = (0..1_023).map(|i| (name(&format!("{i:064}")), kept([b'v'; 100]))).collect();
+    let mut large: Fields =
+        (0..1_023).map(|i| (name(&format!("{i:064}")), kept([b'v'; 100]))).collect();
     large.insert(name("long"), Kept(vec![0xa5; 256 * 1024]));
     let created = stage.with(&large);
     stage.holds(&created, &large);
@@ -82,8 +85,7 @@ pub fn a_life_begins_now_and_lasts_as_long_as_it_was_given<H: Harness>(here: &H)
         (Lifetime::new(Lifetime::LONGEST, Lifetime::LONGEST).unwrap(), true),
     ] {
         let id = stage.anonymous();
-        let created =
-            stage.created(Create { lifetime, remembered, ..creating(&id, &NO_FIELDS) });
+        let created = stage.created(Create { lifetime, remembered, ..creating(&id, &NO_FIELDS) });
         assert_eq!(created.life, Life::beginning(created.now, lifetime, remembered));
         let idle = created.now + lifetime.idle();
         assert_eq!(created.expires_at, idle.min(created.now + lifetime.absolute()));

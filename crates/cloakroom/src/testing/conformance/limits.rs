@@ -14,19 +14,24 @@ pub fn the_limit_of_fields_is_exact<H: Harness>(here: &H) {
     let held = || fields([("a", "1"), ("b", "2")]);
     let limits = Limits { fields: 3, ..ROOMY };
     let refused = Some(Refusal::TooManyFields { limit: 3 });
-    check(here, &limits, held, [
-        (writing([("c", Some("3"))]), None),
-        (writing([("c", Some("3")), ("d", Some("4"))]), refused.clone()),
-        (writing([("c", Some("3")), ("d", Some("4")), ("a", None)]), None),
-        (writing([("a", Some("x")), ("b", Some("y")), ("c", Some("z"))]), None),
-        (Change::of(increment("c", 1)), None),
-        (with([("c", Some("3"))], increment("d", 1)), refused.clone()),
-        (with([("c", Some("3"))], append("d", "1", 1)), refused.clone()),
-        (with([("c", Some("3"))], compare_and_set("d", None, "")), refused),
-        (with([("c", Some("3"))], increment("a", 1)), None),
-        (with([("c", Some("3")), ("d", Some("4"))], take("a")), None),
-        (with([("c", Some("3")), ("d", Some("4"))], take("d")), None),
-    ]);
+    check(
+        here,
+        &limits,
+        held,
+        [
+            (writing([("c", Some("3"))]), None),
+            (writing([("c", Some("3")), ("d", Some("4"))]), refused.clone()),
+            (writing([("c", Some("3")), ("d", Some("4")), ("a", None)]), None),
+            (writing([("a", Some("x")), ("b", Some("y")), ("c", Some("z"))]), None),
+            (Change::of(increment("c", 1)), None),
+            (with([("c", Some("3"))], increment("d", 1)), refused.clone()),
+            (with([("c", Some("3"))], append("d", "1", 1)), refused.clone()),
+            (with([("c", Some("3"))], compare_and_set("d", None, "")), refused),
+            (with([("c", Some("3"))], increment("a", 1)), None),
+            (with([("c", Some("3")), ("d", Some("4"))], take("a")), None),
+            (with([("c", Some("3")), ("d", Some("4"))], take("d")), None),
+        ],
+    );
 }
 
 /// A value of as many bytes as allowed, and not one more, whatever writes it.
@@ -34,24 +39,29 @@ pub fn the_limit_of_a_value_is_exact<H: Harness>(here: &H) {
     let held = || fields([("n", "999"), ("negative", "-99"), ("list", "[1]")]);
     let limits = Limits { value_bytes: 3, ..ROOMY };
     let refused = |field| Some(Refusal::ValueTooLarge { field: name(field), limit: 3 });
-    check(here, &limits, held, [
-        (writing([("a", Some("123"))]), None),
-        (writing([("a", Some("1234"))]), refused("a")),
-        // Bytes, and not letters.
-        (writing([("a", Some("雪"))]), None),
-        (writing([("a", Some("雪1"))]), refused("a")),
-        (writing([("a", Some("ok")), ("b", Some("long")), ("c", None)]), refused("b")),
-        (Change::of(increment("n", 0)), None),
-        (Change::of(increment("n", 1)), refused("n")),
-        (Change::of(increment("negative", -1)), refused("negative")),
-        (Change::of(compare_and_set("n", Some("999"), "abc")), None),
-        (Change::of(compare_and_set("n", Some("999"), "abcd")), refused("n")),
-        (Change::of(append("list", "2", 1)), None),
-        (Change::of(append("list", "2", 2)), refused("list")),
-        // What is gone by the end of the change was never too long.
-        (with([("a", Some("long"))], take("a")), None),
-        (with([("n", Some("long"))], compare_and_set("n", Some("long"), "ok")), None),
-    ]);
+    check(
+        here,
+        &limits,
+        held,
+        [
+            (writing([("a", Some("123"))]), None),
+            (writing([("a", Some("1234"))]), refused("a")),
+            // Bytes, and not letters.
+            (writing([("a", Some("雪"))]), None),
+            (writing([("a", Some("雪1"))]), refused("a")),
+            (writing([("a", Some("ok")), ("b", Some("long")), ("c", None)]), refused("b")),
+            (Change::of(increment("n", 0)), None),
+            (Change::of(increment("n", 1)), refused("n")),
+            (Change::of(increment("negative", -1)), refused("negative")),
+            (Change::of(compare_and_set("n", Some("999"), "abc")), None),
+            (Change::of(compare_and_set("n", Some("999"), "abcd")), refused("n")),
+            (Change::of(append("list", "2", 1)), None),
+            (Change::of(append("list", "2", 2)), refused("list")),
+            // What is gone by the end of the change was never too long.
+            (with([("a", Some("long"))], take("a")), None),
+            (with([("n", Some("long"))], compare_and_set("n", Some("long"), "ok")), None),
+        ],
+    );
 }
 
 /// Names and values together, as many bytes as allowed and not one more.
@@ -60,32 +70,38 @@ pub fn the_limit_of_a_session_is_exact<H: Harness>(here: &H) {
     let held = || fields([("aa", "123"), ("n", "99")]);
     let limits = Limits { session_bytes: 10, ..ROOMY };
     let refused = Some(Refusal::SessionTooLarge { limit: 10 });
-    check(here, &limits, held, [
-        (writing([("b", Some("1"))]), None),
-        (writing([("b", Some("12"))]), refused.clone()),
-        (writing([("bb", Some(""))]), None),
-        (writing([("bbb", Some(""))]), refused.clone()),
-        (writing([("é", Some(""))]), None),
-        (writing([("雪", Some(""))]), refused.clone()),
-        (writing([("aa", Some("12345"))]), None),
-        (writing([("aa", Some("123456"))]), refused.clone()),
-        (writing([("aa", Some("12345678")), ("n", None)]), None),
-        (writing([("b", Some("1234")), ("n", None)]), None),
-        (with([("b", Some("1"))], increment("n", 0)), None),
-        (with([("b", Some("1"))], increment("n", 1)), refused.clone()),
-        (Change::of(increment("n", 1)), None),
-        (Change::of(append("l", "1", 1)), refused.clone()),
-        (Change::of(compare_and_set("n", Some("99"), "1234")), None),
-        (Change::of(compare_and_set("n", Some("99"), "12345")), refused),
-        (with([("b", Some("much longer than that"))], take("b")), None),
-    ]);
+    check(
+        here,
+        &limits,
+        held,
+        [
+            (writing([("b", Some("1"))]), None),
+            (writing([("b", Some("12"))]), refused.clone()),
+            (writing([("bb", Some(""))]), None),
+            (writing([("bbb", Some(""))]), refused.clone()),
+            (writing([("é", Some(""))]), None),
+            (writing([("雪", Some(""))]), refused.clone()),
+            (writing([("aa", Some("12345"))]), None),
+            (writing([("aa", Some("123456"))]), refused.clone()),
+            (writing([("aa", Some("12345678")), ("n", None)]), None),
+            (writing([("b", Some("1234")), ("n", None)]), None),
+            (with([("b", Some("1"))], increment("n", 0)), None),
+            (with([("b", Some("1"))], increment("n", 1)), refused.clone()),
+            (Change::of(increment("n", 1)), None),
+            (Change::of(append("l", "1", 1)), refused.clone()),
+            (Change::of(compare_and_set("n", Some("99"), "1234")), None),
+            (Change::of(compare_and_set("n", Some("99"), "12345")), refused),
+            (with([("b", Some("much longer than that"))], take("b")), None),
+        ],
+    );
 }
 
 /// A limit that was lowered locks nothing up: what is there can be read, used up, made smaller and
 /// taken along, and only more is refused.
 pub fn a_session_above_a_lowered_limit_is_not_locked<H: Harness>(here: &H) {
     let stage = Stage::set(here);
-    let held = fields([("a", "a long value"), ("flash", "a long message"), ("n", "7"), ("list", "[1]")]);
+    let held =
+        fields([("a", "a long value"), ("flash", "a long message"), ("n", "7"), ("list", "[1]")]);
     for limits in [
         Limits { fields: 1, ..ROOMY },
         Limits { value_bytes: 4, ..ROOMY },

@@ -1,8 +1,8 @@
 //! A user's sessions: the index, which is the authority on who is alive, and the limit.
 
 use super::stage::{
-    Entry, HOUR, NO_FIELDS, Stage, applying, assert_same, at_most, creating, fields, lifetime, name,
-    renewing, writing,
+    Entry, HOUR, NO_FIELDS, Stage, applying, assert_same, at_most, creating, fields, lifetime,
+    name, renewing, writing,
 };
 use crate::change::Change;
 use crate::expiry::{Lifetime, Touch};

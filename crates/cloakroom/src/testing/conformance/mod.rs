@@ -14,9 +14,11 @@
 //! | [`login`] | a user's sessions and how many there may be |
 //! | [`rotate`] | it moves to a new id, renewed or by a login |
 //! | [`end`] | it ends, and nothing brings it back |
-//! | [`races`] | the same with many at once |
+//! | [`updates`] | many write to one session at once |
+//! | [`races`] | many make, end and move sessions at once |
 //! | [`random`] | changes that nobody thought of |
 //! | [`hours`] | what takes hours, for a clock that a test can move |
+//! | [`histories`] | histories that nobody thought of, for such a clock |
 //!
 //! Three things the contract leaves open, and so does the suite: whether a session is still alive
 //! in the very millisecond in which it expires; whether a change that was refused or found a
@@ -34,9 +36,11 @@ pub mod limits;
 pub mod login;
 pub mod rotate;
 pub mod end;
+pub mod updates;
 pub mod races;
 pub mod random;
 pub mod hours;
+pub mod histories;
 
 /// Makes a test of every check that needs no more than moments: `conformance_suite!(Here::start)`,
 /// where `Here::start` gives a new [`Harness`](crate::testing::Harness) for each test.
@@ -125,12 +129,12 @@ macro_rules! conformance_suite {
             end::a_session_can_be_ended_after_any_change
             end::a_store_that_is_there_says_so
             end::an_abandoned_session_ends
-            races::parallel_increments_are_all_counted
-            races::writers_of_different_fields_both_survive
-            races::compare_and_set_loops_lose_nothing
-            races::only_one_sets_what_is_absent
-            races::of_many_takers_one_gets_it
-            races::parallel_appends_are_all_kept_in_each_writers_order
+            updates::parallel_increments_are_all_counted
+            updates::writers_of_different_fields_both_survive
+            updates::compare_and_set_loops_lose_nothing
+            updates::only_one_sets_what_is_absent
+            updates::of_many_takers_one_gets_it
+            updates::parallel_appends_are_all_kept_in_each_writers_order
             races::of_many_creators_of_one_id_one_makes_it
             races::of_many_who_end_a_session_one_ends_it
             races::after_a_logout_no_late_request_gets_in
@@ -159,7 +163,7 @@ macro_rules! conformance_suite_of_hours {
             hours::the_index_keeps_a_session_in_use_all_day
             hours::polling_keeps_no_session_alive
             hours::a_session_of_400_days_lives_for_400_days
-            hours::random_histories_leave_alive_who_should_be
+            histories::random_histories_leave_alive_who_should_be
         }
     };
 }

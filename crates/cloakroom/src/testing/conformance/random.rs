@@ -80,31 +80,68 @@ impl Dice {
         of[(self.roll() % of.len() as u64) as usize]
     }
 
+    fn one_in(&mut self, how_many: u64) -> bool {
+        self.roll().is_multiple_of(how_many)
+    }
+
     fn field(&mut self) -> &'static str {
         self.one_of(&["a", "b", "c", "d", "雪"])
     }
 
     fn value(&mut self) -> &'static str {
         self.one_of(&[
-            "", "0", "1", "-1", "9", "99", "-9", "01", "+1", " 1", "1 ", "-0", "1.0", "1e3", "x",
-            "nil", "true", "9007199254740991", "9007199254740993", "9223372036854775807",
-            "9223372036854775806", "-9223372036854775808", "9223372036854775808", "[]", "[ ]",
-            "[1]", "[1,\n2]", "[1,2]", "[\n1,\n2\n]", "[", "]", "{}", "[1", "\0", "a\0b", "雪",
-            "as long as the limit!", "longer than the limit!",
+            "",
+            "0",
+            "1",
+            "-1",
+            "9",
+            "99",
+            "-9",
+            "01",
+            "+1",
+            " 1",
+            "1 ",
+            "-0",
+            "1.0",
+            "1e3",
+            "x",
+            "nil",
+            "true",
+            "9007199254740991",
+            "9007199254740993",
+            "9223372036854775807",
+            "9223372036854775806",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "[]",
+            "[ ]",
+            "[1]",
+            "[1,\n2]",
+            "[1,2]",
+            "[\n1,\n2\n]",
+            "[",
+            "]",
+            "{}",
+            "[1",
+            "\0",
+            "a\0b",
+            "雪",
+            "as long as the limit!",
+            "longer than the limit!",
         ])
     }
 
     fn change(&mut self) -> Change {
         let mut change = Change::read();
         for _ in 0..self.one_of(&[0, 0, 0, 1, 1, 2, 3]) {
-            let value = (self.roll() % 4 != 0).then(|| kept(self.value()));
+            let value = (!self.one_in(4)).then(|| kept(self.value()));
             change.writes.insert(name(self.field()), value);
         }
         change.operation = match self.roll() % 10 {
             0..=2 => None,
             3..=5 => Some(self.increment()),
             6..=7 => {
-                let expected = (self.roll() % 3 != 0).then(|| self.value());
+                let expected = (!self.one_in(3)).then(|| self.value());
                 Some(compare_and_set(self.field(), expected, self.value()))
             }
             8 => Some(take(self.field())),
@@ -119,7 +156,7 @@ impl Dice {
     fn increment(&mut self) -> Operation {
         let by = self.one_of(&[0, 1, 1, 1, -1, -1, 9, 1 << 53, i64::MAX, i64::MIN, i64::MIN + 1]);
         let field = self.field();
-        if self.roll() % 3 == 0 {
+        if self.one_in(3) {
             Operation::Increment { field: name(field), by, never_below_zero: true }
         } else {
             increment(field, by)

@@ -162,8 +162,14 @@ pub fn a_login_takes_from_an_anonymous_session_only_what_is_named<H: Harness>(he
     let stage = Stage::set(here);
     let user = stage.user("ada");
     let held = || fields([("cart", "3"), ("language", "ja"), ("role", "admin"), ("tab", "1")]);
-    let written =
-        || writes([("cart", Some("4")), ("role", Some("root")), ("tab", None), ("theme", Some("dark"))]);
+    let written = || {
+        writes([
+            ("cart", Some("4")),
+            ("role", Some("root")),
+            ("tab", None),
+            ("theme", Some("dark")),
+        ])
+    };
     let brought = || fields([("device", "phone")]);
     for (carried, with_writes, expected) in [
         (vec![], false, fields([("device", "phone")])),

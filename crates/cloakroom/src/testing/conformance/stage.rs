@@ -48,7 +48,7 @@ impl<'h, H: Harness> Stage<'h, H> {
 
     /// One instance or the other, for the thread of this number.
     pub(super) fn of_thread(&self, number: usize) -> Self {
-        let store = if number % 2 == 0 { self.store.clone() } else { self.here.second() };
+        let store = if number.is_multiple_of(2) { self.store.clone() } else { self.here.second() };
         Self { here: self.here, store, mint: self.mint.clone() }
     }
 
@@ -349,7 +349,10 @@ pub(super) fn every_kind_of_change() -> Vec<Change> {
         Change::of(compare_and_set("compared", None, "late")),
         Change::of(take("taken")),
         Change::of(append("list", "1", 3)),
-        Change { writes: writes([("written", Some("late"))]), operation: Some(increment("count", 1)) },
+        Change {
+            writes: writes([("written", Some("late"))]),
+            operation: Some(increment("count", 1)),
+        },
     ]
 }
 
@@ -373,6 +376,10 @@ pub(super) fn text(value: &[u8]) -> String {
         None => value.escape_ascii().to_string(),
         Some(beginning) => format!("{}... ({} bytes)", beginning.escape_ascii(), value.len()),
     }
+}
+
+pub(super) fn number_of(kept: Option<&[u8]>) -> i64 {
+    text(kept.expect("an increment answers a number")).parse().unwrap()
 }
 
 pub(super) fn said(change: &Change) -> String {

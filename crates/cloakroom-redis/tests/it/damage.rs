@@ -1,0 +1,118 @@
+//! What is found under our keys that is not ours, and values that are not what a field expects.
+
+use cloakroom::{Field, Refusal, SessionError};
+use testbed::Server;
+
+use crate::house::{NOTE, VISITS, alice, keys_of, manager};
+
+/// Whatever stands there is no session: nobody is logged in, and it is gone.
+#[tokio::test]
+async fn what_is_no_session_counts_as_unknown_and_is_removed() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let damage: [&[&[&str]]; 8] = [
+        &[&["RPUSH", "KEY", "a", "b"]],
+        &[&["SET", "KEY", "something"]],
+        &[&["ZADD", "KEY", "1", "a"]],
+        &[&["HSET", "KEY", "visits", "1"]],
+        &[&["HSET", "KEY", "~", "1 nonsense", "~user", "alice"]],
+        &[&["HSET", "KEY", "~", "1 1763880000000 28800000 1800000 0 s"]],
+        &[&["HINCRBY", "KEY", "visits", "1"]],
+        &[&["EVAL", "for i = 1, 2000 do redis.call('HSET', KEYS[1], 'f' .. i, i) end", "1", "KEY"]],
+    ];
+    for commands in damage {
+        let visitor = alice(&manager).await;
+        let (key, _) = keys_of(&visitor).await;
+        server.command(&["DEL", &key]);
+        for command in commands {
+            let command: Vec<&str> =
+                command.iter().map(|word| if *word == "KEY" { &*key } else { word }).collect();
+            assert!(server.command(&command).error().is_none(), "{command:?}");
+        }
+        let session = visitor.open().session();
+        let counted = session.if_logged_in().increment(VISITS, 1).await;
+        assert!(counted.unwrap().is_none(), "{commands:?}");
+        assert_eq!(server.command(&["EXISTS", &key]).int(), 0, "{commands:?}");
+    }
+    assert_eq!(server.keys_without_ttl(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_damaged_index_logs_out_and_heals_at_the_next_login() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    let (_, index) = keys_of(&visitor).await;
+    server.command(&["DEL", &index]);
+    server.command(&["SET", &index, "no sorted set"]);
+    assert_eq!(visitor.open().session().user().await.unwrap(), None);
+    let again = alice(&manager).await;
+    assert_eq!(again.open().session().user().await.unwrap().unwrap().as_str(), "alice");
+
+    // Broken between two logins: the login heals it.
+    server.command(&["DEL", &index]);
+    server.command(&["SET", &index, "no sorted set"]);
+    let again = alice(&manager).await;
+    assert!(again.open().session().user().await.unwrap().is_some());
+}
+
+/// A later version of Cloakroom runs beside this one: its sessions are left as they are.
+#[tokio::test]
+async fn a_session_of_a_later_layout_is_nobodys_and_stays() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    let (key, _) = keys_of(&visitor).await;
+    server.command(&["HSET", &key, "~", "2 something else"]);
+    let visit = visitor.open();
+    let session = visit.session();
+    assert_eq!(session.user().await.unwrap(), None);
+    assert!(matches!(session.increment(VISITS, 1).await, Err(SessionError::Ended)));
+    assert!(visit.close(200).await.set_cookie.is_none());
+    assert_eq!(server.command(&["HGET", &key, "~user"]).text(), "alice");
+}
+
+#[tokio::test]
+async fn a_value_that_can_not_be_counted_is_refused_and_stays() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    let (key, _) = keys_of(&visitor).await;
+    let balance: Field<i64> = Field::new("visits");
+    let (most, least) = (i64::MAX.to_string(), i64::MIN.to_string());
+    for (kept, by, refusal) in [
+        ("many", 1, Refusal::NotANumber { field: VISITS.name().clone() }),
+        ("1.5", 1, Refusal::NotANumber { field: VISITS.name().clone() }),
+        ("007", 1, Refusal::NotANumber { field: VISITS.name().clone() }),
+        ("9223372036854775808", 1, Refusal::NotANumber { field: VISITS.name().clone() }),
+        (&most, 1, Refusal::OutOfRange { field: VISITS.name().clone() }),
+        (&least, -1, Refusal::OutOfRange { field: VISITS.name().clone() }),
+    ] {
+        server.command(&["HSET", &key, "visits", kept]);
+        let session = visitor.open().session();
+        match session.increment(balance.clone(), by).await {
+            Err(SessionError::Refused(found)) => assert_eq!(found, refusal),
+            other => panic!("{kept}: {other:?}"),
+        }
+        assert_eq!(server.command(&["HGET", &key, "visits"]).text(), kept);
+    }
+    let session = visitor.open().session();
+    let error = session.get(VISITS).await.unwrap_err();
+    assert_eq!(error.status(), 422);
+    assert!(!error.to_string().contains(&least), "the value is in no message: {error}");
+}
+
+#[tokio::test]
+async fn a_script_called_wrongly_changes_nothing_and_says_so() {
+    use cloakroom_redis::scripts;
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    let (key, index) = keys_of(&visitor).await;
+    visitor.clone().visit(async |session| session.set(NOTE, "kept").unwrap()).await;
+    let sha = server.command(&["SCRIPT", "LOAD", scripts::APPLY.text]).text();
+    let call = ["EVALSHA", &sha, "2", &key, &index, "0", "alive", "64", "16384", "65536", "0", "0"];
+    let reply = server.command(&[&call[..], &["multiply", "note", "2"]].concat());
+    assert!(reply.error().is_some_and(|error| error.contains("multiply")), "{reply:?}");
+    assert_eq!(server.command(&["HGET", &key, "note"]).text(), "kept");
+}

@@ -1,0 +1,258 @@
+//! What happens when the server does not do as it should.
+
+use cloakroom::store::Happened;
+use cloakroom::{Prefix, SessionError, Settings};
+use cloakroom_redis::{InvalidUrl, RedisStore};
+use testbed::{Proxy, Server};
+
+use crate::house::{NOTE, VISITS, alice, keys_of, manager, manager_at};
+
+fn happened(error: SessionError) -> Happened {
+    match error {
+        SessionError::Unavailable(error) => error.happened,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_frozen_server_costs_a_request_its_patience_once() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    // The script is there, so that the increment is under way when the server freezes.
+    visitor.open().session().increment(VISITS, 1).await.unwrap();
+    server.stop();
+    let asked = std::time::Instant::now();
+    let visit = visitor.open();
+    let session = visit.session();
+    assert_eq!(happened(session.increment(VISITS, 1).await.unwrap_err()), Happened::Perhaps);
+    let waited = asked.elapsed();
+    assert!(waited >= manager.settings().patience);
+    // The rest of the request fails at once: the store is not asked again.
+    assert!(matches!(session.increment(VISITS, 1).await, Err(SessionError::OutOfPatience)));
+    session.set(NOTE, "lost").unwrap();
+    let head = visit.close(200).await;
+    assert!(matches!(head.failed, Some(SessionError::OutOfPatience)));
+    assert!(head.set_cookie.is_none());
+    server.cont();
+    let session = visitor.open().session();
+    // The one that was under way counted, and nothing was sent twice.
+    assert_eq!(session.increment(VISITS, 1).await.unwrap(), 3);
+}
+
+// Several threads, so that the client hears of the break while this one waits for the server.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_request_after_the_servers_return_succeeds() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    for _ in 0..3 {
+        server.kill();
+        for _ in 0..3 {
+            let error = visitor.open().session().user().await.unwrap_err();
+            assert_eq!(error.status(), 503);
+        }
+        server.restart();
+        assert!(visitor.open().session().user().await.unwrap().is_some());
+        // Also when nobody asked while it was away.
+        server.restart();
+        assert!(visitor.open().session().user().await.unwrap().is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_service_starts_while_its_server_is_away() {
+    let server = Server::start();
+    server.kill();
+    let manager = manager(&server);
+    let error = manager.check().await.unwrap_err();
+    assert_eq!(error.happened, Happened::No);
+    assert!(error.to_string().contains(&server.port().to_string()), "{error}");
+    server.restart();
+    manager.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_its_scripts_learns_them_again() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    for n in 1..=3 {
+        server.command(&["SCRIPT", "FLUSH"]);
+        assert_eq!(visitor.open().session().increment(VISITS, 1).await.unwrap(), n);
+    }
+}
+
+/// The server applies what it gets, and its answers are lost.
+#[tokio::test]
+async fn an_increment_whose_answer_was_lost_is_not_repeated() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port());
+    let manager = manager_at(&proxy.url());
+    let visitor = alice(&manager).await;
+    let (key, _) = keys_of(&visitor).await;
+    visitor.open().session().increment(VISITS, 1).await.unwrap();
+    proxy.lose_reply(3);
+    let (mut done, mut perhaps) = (1, 0);
+    for _ in 0..30 {
+        match visitor.open().session().increment(VISITS, 1).await {
+            Ok(_) => done += 1,
+            Err(error) => match happened(error) {
+                Happened::Perhaps => perhaps += 1,
+                Happened::No => {}
+            },
+        }
+    }
+    proxy.pass();
+    let stored: u64 = server.command(&["HGET", &key, "visits"]).text().parse().unwrap();
+    assert!(done > 1 && perhaps > 0, "{done} done, {perhaps} perhaps");
+    assert!((done..=done + perhaps).contains(&stored), "{done} <= {stored} <= {done} + {perhaps}");
+}
+
+#[tokio::test]
+async fn a_full_server_refuses_to_add_and_goes_on_reading_and_logging_out() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    let other = alice(&manager).await;
+    visitor.open().session().increment(VISITS, 1).await.unwrap();
+    let anonymous = {
+        let mut visitor = cloakroom::testing::Visitor::new(&manager);
+        visitor.visit(async |session| session.set(NOTE, "hello").unwrap()).await;
+        visitor
+    };
+    server.command(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]);
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]);
+    assert!(server.command(&["SET", "more", "1"]).error().is_some());
+
+    let session = visitor.open().session();
+    assert_eq!(session.get(VISITS).await.unwrap(), Some(1));
+    assert_eq!(happened(session.increment(VISITS, 1).await.unwrap_err()), Happened::No);
+    let visit = anonymous.open();
+    visit.session().set(NOTE, "more").unwrap();
+    assert_eq!(visit.close(200).await.failed.unwrap().status(), 503);
+    let visit = anonymous.open();
+    let login = visit.session().log_in(cloakroom::User::new("alice").unwrap()).await;
+    assert_eq!(happened(login.unwrap_err()), Happened::No);
+    assert!(visit.close(503).await.set_cookie.is_none());
+    let session = anonymous.open().session();
+    assert_eq!(session.get(NOTE).await.unwrap().as_deref(), Some("hello"));
+
+    let visit = visitor.open();
+    visit.session().log_out().await.unwrap();
+    assert!(visit.close(200).await.set_cookie.unwrap().contains("Max-Age=0"));
+    assert_eq!(visitor.open().session().user().await.unwrap(), None);
+    assert!(other.open().session().user().await.unwrap().is_some());
+    assert_eq!(server.keys_without_ttl(), Vec::<String>::new());
+
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]);
+    assert_eq!(other.open().session().increment(VISITS, 1).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn errors_of_the_server_are_503_and_known_not_to_have_happened() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    visitor.open().session().increment(VISITS, 1).await.unwrap();
+    let cases: [(&[&str], &[&str]); 2] = [
+        (
+            &["CONFIG", "SET", "min-replicas-to-write", "1"],
+            &["CONFIG", "SET", "min-replicas-to-write", "0"],
+        ),
+        (&["REPLICAOF", "127.0.0.1", "1"], &["REPLICAOF", "NO", "ONE"]),
+    ];
+    for (cause, mend) in cases {
+        server.command(cause);
+        let error = visitor.open().session().increment(VISITS, 1).await.unwrap_err();
+        assert_eq!(error.status(), 503);
+        assert_eq!(happened(error), Happened::No, "{cause:?}");
+        server.command(mend);
+    }
+    assert_eq!(visitor.open().session().increment(VISITS, 1).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_unix_socket_and_a_password_and_a_database_are_found_in_the_url() {
+    let server = Server::start();
+    let visitor = alice(&manager_at(&server.unix_url())).await;
+    assert!(visitor.open().session().user().await.unwrap().is_some());
+    let plain = server.unix_url().replace("redis+unix", "unix");
+    alice(&manager_at(&plain)).await;
+
+    server.command(&["ACL", "SETUSER", "shop", "on", ">se:cret", "~shop:*", "+@all"]);
+    let url = format!("redis://shop:se%3Acret@127.0.0.1:{}/3", server.port());
+    alice(&manager_at(&url)).await;
+    assert!(server.command(&["INFO", "keyspace"]).text().contains("db3:"));
+
+    let wrong = url.replace("cret", "cre7");
+    let store = RedisStore::open(&wrong, Prefix::default()).unwrap();
+    let manager = cloakroom::Manager::new(store, Settings::default());
+    let error = manager.check().await.unwrap_err();
+    for said in [error.to_string(), format!("{error:?}"), format!("{manager:?}")] {
+        assert!(!said.contains("cre7"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_names_no_server_is_refused_with_what_to_type_instead() {
+    for url in
+        ["", "localhost", "http://127.0.0.1", "redis://", "redis://:s3cret@", "redis://h:99999"]
+    {
+        let error = RedisStore::open(url, Prefix::default()).unwrap_err();
+        let said = error.to_string();
+        assert!(said.contains("redis://HOST:PORT"), "{url}: {said}");
+        assert!(!said.contains("s3cret"), "{said}");
+    }
+    let insecure = RedisStore::open("rediss://127.0.0.1:1/#insecure", Prefix::default());
+    assert!(matches!(insecure, Err(InvalidUrl::Insecure)));
+    let outside = std::thread::spawn(|| RedisStore::open("redis://127.0.0.1", Prefix::default()));
+    assert!(matches!(outside.join().unwrap(), Err(InvalidUrl::NoRuntime)));
+}
+
+/// The connection breaks under many requests at once; none hangs, and the next ones succeed.
+#[tokio::test]
+async fn killed_connections_cost_only_the_requests_under_way() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    let (key, _) = keys_of(&visitor).await;
+    let (mut done, mut failed) = (0, 0);
+    for round in 0..50 {
+        if round % 10 == 5 {
+            server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        }
+        let requests = (0..8).map(|_| {
+            let session = visitor.open().session();
+            tokio::spawn(async move { session.increment(VISITS, 1).await })
+        });
+        for request in requests.collect::<Vec<_>>() {
+            match request.await.unwrap() {
+                Ok(_) => done += 1,
+                Err(_) => failed += 1,
+            }
+        }
+    }
+    let stored: u64 = server.command(&["HGET", &key, "visits"]).text().parse().unwrap();
+    assert!((done..=done + failed).contains(&stored), "{done} <= {stored} <= {done} + {failed}");
+    assert!(done >= 360, "{done} done, {failed} failed");
+}
+
+#[tokio::test]
+async fn a_store_that_is_dropped_closes_its_connection() {
+    let server = Server::start();
+    let clients = || server.command(&["CLIENT", "LIST", "TYPE", "normal"]).text().lines().count();
+    let before = clients();
+    let manager = manager(&server);
+    manager.check().await.unwrap();
+    assert_eq!(clients(), before + 1);
+    drop(manager);
+    // The connection is closed by a task of its own, which runs while this one waits.
+    for _ in 0..1000 {
+        if clients() == before {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(clients(), before);
+}

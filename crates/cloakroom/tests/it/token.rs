@@ -1,0 +1,469 @@
+//! The token: a form that never changes, and nothing else that opens.
+
+use std::collections::BTreeSet;
+
+use cloakroom::{Keys, Prefix, SecretKey, Tag, TokenMint};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+fn prefix(prefix: &str) -> Prefix {
+    Prefix::new(prefix).unwrap()
+}
+
+fn key(secret: &str) -> SecretKey {
+    SecretKey::new(secret).unwrap()
+}
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const OTHER_SECRET: &str = "fedcba9876543210fedcba9876543210";
+
+fn sealing() -> TokenMint {
+    TokenMint::new(prefix("shop"), "__Host-session", Some(Keys::new(key(SECRET))))
+}
+
+fn open() -> TokenMint {
+    TokenMint::new(prefix("shop"), "__Host-session", None)
+}
+
+/// `(mint, token, session id, tag)`. Issued once, and checked against the description of the form
+/// with another implementation of its parts; a browser may hold such a token for 400 days. Never to
+/// be changed, only added to.
+fn frozen() -> [(TokenMint, &'static str, &'static str, &'static str); 4] {
+    [
+        (
+            sealing(),
+            "hb68br7wyHfuKKbR4RkkiYeDDHt4PeH12ga__wIugv_K1PYX8oeGph8djPOz02WF8kjeK7Xp3eA6PDAU4KEt-Xg",
+            "ykzM4u3O3QbFmvQRXMD9F7re3zxuheP1bO34tBKK5o4",
+            "Anonymous(faxqQZRVZPDNx72nnVVLDg)",
+        ),
+        (
+            sealing(),
+            "k_WGD_jkHRwg3JToZCO_3_5WRAxxfHj5Yp3jNiFaeTk0hh6tiB-ipyQoFyLbaL7salui8zJ2oZ14VR2vsGipJmA",
+            "tFt44TEFysZvM09GStPnIBL8yQ8VqP6R2sLC3wYwbSA",
+            "User(brok3Ixdi7noCg8nd8yIfA)",
+        ),
+        (
+            open(),
+            "Ars5ImnE-S9RJBCuTMVA03g_a6Wwt_xaNSAOzmffKP1hh1wnLPWelgw7GgSpFV9pfA",
+            "lyFokDUekdxxuhoeM99Pjb1ieKynC3N0H-O98ld1IQI",
+            "Anonymous(h1wnLPWelgw7GgSpFV9pfA)",
+        ),
+        (
+            open(),
+            "NMUA12BkrslioO1iF4gC0TQSuIRKFp3u1Eto4bkEOgR1brok3Ixdi7noCg8nd8yIfA",
+            "FLbTkejcRVwy6MCjdve5pKZWfZx9G4lvLqwwowaGYQY",
+            "User(brok3Ixdi7noCg8nd8yIfA)",
+        ),
+    ]
+}
+
+#[test]
+fn a_token_that_was_ever_issued_opens_and_names_the_same_session() {
+    for (mint, token, id, tag) in frozen() {
+        let opened = mint.open(token.as_bytes()).unwrap();
+        assert_eq!(opened.token.reveal(), token);
+        assert_eq!(opened.id.to_string(), id);
+        assert_eq!(opened.id.hash(), id);
+        assert_eq!(format!("{:?}", opened.id.tag()), tag);
+    }
+    assert_eq!(
+        format!("{:?}", Tag::of_user(&prefix("shop"), "ゆき")),
+        "User(brok3Ixdi7noCg8nd8yIfA)",
+        "all sessions of a user are found under this"
+    );
+}
+
+#[test]
+fn what_was_issued_opens_and_names_what_was_issued() {
+    for mint in [sealing(), open()] {
+        for issued in [
+            mint.issue_anonymous().unwrap(),
+            mint.issue_for("ada").unwrap(),
+            mint.issue(Tag::of_user(&prefix("shop"), "bob")).unwrap(),
+            mint.issue(Tag::Anonymous([0; 16])).unwrap(),
+            mint.issue(Tag::User([255; 16])).unwrap(),
+        ] {
+            let opened = mint.clone().open(issued.token.reveal().as_bytes()).unwrap();
+            assert_eq!(opened.id, issued.id);
+            assert_eq!(opened.token.reveal(), issued.token.reveal());
+        }
+        let of_ada = mint.issue_for("ada").unwrap().id.tag();
+        assert_eq!(of_ada, Tag::of_user(&prefix("shop"), "ada"));
+        assert!(matches!(mint.issue_anonymous().unwrap().id.tag(), Tag::Anonymous(_)));
+    }
+}
+
+#[test]
+fn no_two_tokens_share_a_secret_an_id_or_an_anonymous_tag() {
+    for mint in [sealing(), open()] {
+        let (mut secrets, mut hashes, mut tags) =
+            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for _ in 0..1_000 {
+            let issued = mint.issue_anonymous().unwrap();
+            // 32 bytes are 43 characters, of which the last holds bits of what follows.
+            secrets.insert(issued.token.reveal()[..42].to_owned());
+            hashes.insert(issued.id.hash());
+            tags.insert(issued.id.tag());
+        }
+        assert_eq!((secrets.len(), hashes.len(), tags.len()), (1_000, 1_000, 1_000));
+        let of_one: BTreeSet<_> = (0..1_000).map(|_| mint.issue_for("ada").unwrap().id).collect();
+        assert_eq!(of_one.len(), 1_000);
+    }
+}
+
+#[test]
+fn a_token_fits_into_a_cookie_as_it_is() {
+    for (mint, length) in [(sealing(), 87), (open(), 66)] {
+        for issued in [mint.issue_anonymous().unwrap(), mint.issue_for("ada").unwrap()] {
+            let token = issued.token.reveal().as_bytes();
+            assert_eq!(token.len(), length);
+            assert!(token.iter().all(|byte| ALPHABET.contains(byte)));
+        }
+    }
+}
+
+#[test]
+fn every_single_bit_of_a_sealed_token_matters() {
+    let mint = sealing();
+    for issued in [mint.issue_anonymous().unwrap(), mint.issue_for("ada").unwrap()] {
+        let token = issued.token.reveal().as_bytes();
+        // In the text, and in the bytes that the text stands for.
+        for bit in 0..token.len() * 8 {
+            let mut forged = token.to_vec();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            assert!(mint.open(&forged).is_none(), "bit {bit} of the text");
+        }
+        let bytes = decoded(token);
+        assert_eq!(bytes.len(), 32 + 17 + 16);
+        for bit in 0..bytes.len() * 8 {
+            let mut forged = bytes.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            assert!(mint.open(&encoded(&forged)).is_none(), "bit {bit} of the bytes");
+        }
+    }
+}
+
+/// Without keys a forged token opens, and names a session that does not exist.
+#[test]
+fn no_change_to_an_open_token_names_the_same_session() {
+    let mint = open();
+    for issued in [mint.issue_anonymous().unwrap(), mint.issue_for("ada").unwrap()] {
+        let bytes = decoded(issued.token.reveal().as_bytes());
+        assert_eq!(bytes.len(), 32 + 17);
+        for bit in 0..bytes.len() * 8 {
+            let mut forged = bytes.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            let opened = mint.open(&encoded(&forged));
+            assert!(opened.is_none_or(|opened| opened.id != issued.id), "bit {bit}");
+        }
+        for kind in (0..=255).filter(|kind| ![b'a', b'u'].contains(kind)) {
+            let mut forged = bytes.clone();
+            forged[32] = kind;
+            assert!(mint.open(&encoded(&forged)).is_none(), "kind {kind}");
+        }
+    }
+}
+
+#[test]
+fn a_token_has_exactly_one_length() {
+    for (mint, token, ..) in frozen() {
+        for length in 0..token.len() {
+            assert!(mint.open(&token.as_bytes()[..length]).is_none(), "cut to {length}");
+            assert!(mint.open(&token.as_bytes()[length + 1..]).is_none(), "{length} cut off");
+        }
+        for byte in 0..=255 {
+            assert!(mint.open(&[token.as_bytes(), &[byte]].concat()).is_none());
+            assert!(mint.open(&[&[byte], token.as_bytes()].concat()).is_none());
+        }
+        for more in ["=", "==", "\r\n", "; Secure", token] {
+            assert!(mint.open(format!("{token}{more}").as_bytes()).is_none(), "{more:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_has_exactly_one_alphabet() {
+    for (mint, token, id, _) in frozen() {
+        for at in 0..token.len() {
+            for byte in (0..=255).filter(|byte| !ALPHABET.contains(byte)) {
+                let mut forged = token.as_bytes().to_vec();
+                forged[at] = byte;
+                assert!(mint.open(&forged).is_none(), "byte {byte} at {at}");
+            }
+        }
+        for forged in [
+            token.replace('-', "+").replace('_', "/"),
+            token.replace('-', "%2D").replace('_', "%5F"),
+            format!("\"{token}\""),
+            format!("{}=", &token[..token.len() - 1]),
+            token.to_lowercase(),
+            token.to_uppercase(),
+            hex(&decoded(token.as_bytes())),
+        ] {
+            // Without keys, other letters are other bytes: another session, which does not exist.
+            let opened = mint.open(forged.as_bytes()).filter(|opened| opened.id.hash() == id);
+            assert!(forged == token || opened.is_none(), "{forged}");
+        }
+    }
+}
+
+/// The last character holds fewer than six bits of the token; those left over are zero, or one
+/// session would have many names.
+#[test]
+fn a_token_has_exactly_one_last_character() {
+    for (mint, token, ..) in frozen() {
+        let (last, rest) = token.as_bytes().split_last().unwrap();
+        let left_over = token.len() * 6 % 8;
+        let value = ALPHABET.iter().position(|byte| byte == last).unwrap();
+        assert_eq!(value % (1 << left_over), 0);
+        for other in &ALPHABET[value + 1..value + (1 << left_over)] {
+            let forged = [rest, &[*other]].concat();
+            assert_eq!(decoded(&forged), decoded(token.as_bytes()), "the same bytes");
+            assert!(mint.open(&forged).is_none());
+        }
+    }
+}
+
+#[test]
+fn a_token_of_another_application_or_cookie_does_not_open() {
+    let keys = || Some(Keys::new(key(SECRET)));
+    for token in [sealing().issue_anonymous().unwrap(), sealing().issue_for("ada").unwrap()] {
+        let token = token.token.reveal().as_bytes().to_vec();
+        for (other, cookie) in [
+            ("shop2", "__Host-session"),
+            ("sho", "__Host-session"),
+            ("shop", "__Host-Session"),
+            ("shop", "session"),
+            ("shop", ""),
+            // The same letters, cut elsewhere.
+            ("sho", "p__Host-session"),
+            ("shop__", "Host-session"),
+        ] {
+            let mint = TokenMint::new(prefix(other), cookie, keys());
+            assert!(mint.open(&token).is_none(), "{other} {cookie}");
+        }
+    }
+}
+
+#[test]
+fn without_keys_another_application_or_cookie_finds_another_session() {
+    let issued = open().issue_for("ada").unwrap();
+    let mut hashes = BTreeSet::from([issued.id.hash()]);
+    let others = [
+        ("shop2", "__Host-session"),
+        ("shop", "__Host-Session"),
+        ("shop", "session"),
+        ("sho", "p__Host-session"),
+        ("shop__", "Host-session"),
+    ];
+    for (other, cookie) in others {
+        let mint = TokenMint::new(prefix(other), cookie, None);
+        hashes.insert(mint.open(issued.token.reveal().as_bytes()).unwrap().id.hash());
+    }
+    assert_eq!(hashes.len(), 1 + others.len());
+}
+
+#[test]
+fn users_of_different_names_or_applications_have_different_tags() {
+    let names = ["", "a", "b", "ab", "ada", "Ada", "ada ", "adá", "ada\u{301}", "ゆき"];
+    let mut tags = BTreeSet::new();
+    for application in ["a", "ab", "shop", "shop2"] {
+        tags.extend(names.map(|name| Tag::of_user(&prefix(application), name)));
+    }
+    assert_eq!(tags.len(), 4 * names.len());
+}
+
+#[test]
+fn what_we_did_not_seal_does_not_open() {
+    let (sealing, open) = (sealing(), open());
+    let other =
+        TokenMint::new(prefix("shop"), "__Host-session", Some(Keys::new(key(OTHER_SECRET))));
+    let random = TokenMint::new(
+        prefix("shop"),
+        "__Host-session",
+        Some(Keys::new(SecretKey::random().unwrap())),
+    );
+    for issued in [
+        other.issue_anonymous().unwrap(),
+        other.issue_for("ada").unwrap(),
+        random.issue_for("ada").unwrap(),
+        open.issue_for("ada").unwrap(),
+    ] {
+        assert!(sealing.open(issued.token.reveal().as_bytes()).is_none());
+    }
+    assert!(open.open(sealing.issue_for("ada").unwrap().token.reveal().as_bytes()).is_none());
+
+    // A kind and a tag in the open, padded to the length of a sealed token.
+    let forged = [decoded(open.issue_for("ada").unwrap().token.reveal().as_bytes()), vec![0; 16]];
+    assert!(sealing.open(&encoded(&forged.concat())).is_none());
+    // The seal of one token on the secret of another.
+    let parts = [sealing.issue_for("ada").unwrap(), sealing.issue_for("ada").unwrap()]
+        .map(|issued| decoded(issued.token.reveal().as_bytes()));
+    assert!(sealing.open(&encoded(&[&parts[0][..32], &parts[1][32..]].concat())).is_none());
+    for nothing in [&b""[..], b"0", b"null", &[0; 87], &[b'A'; 87], &[b'A'; 66], &[0xff; 87]] {
+        assert!(sealing.open(nothing).is_none());
+    }
+}
+
+#[test]
+fn a_session_id_is_no_token() {
+    for mint in [sealing(), open()] {
+        let issued = mint.issue_for("ada").unwrap();
+        let (token, id) = (issued.token.reveal(), issued.id);
+        for shown in [id.to_string(), id.hash(), format!("{id:?}"), format!("{}.{id}", id.tag())] {
+            assert!(mint.open(shown.as_bytes()).is_none(), "{shown}");
+            assert!(!token.contains(&shown) && !shown.contains(token));
+        }
+        assert_eq!(id.to_string().len(), 43);
+    }
+}
+
+#[test]
+fn a_fallback_key_opens_and_never_seals() {
+    let mint = |keys| TokenMint::new(prefix("shop"), "__Host-session", Some(keys));
+    let (old, new) = (mint(Keys::new(key(SECRET))), mint(Keys::new(key(OTHER_SECRET))));
+    let both = mint(Keys::new(key(OTHER_SECRET)).with_fallback(key(SECRET)));
+    let third = "a third secret of 32 bytes or so, unused";
+    let more =
+        mint(Keys::new(key(third)).with_fallback(key(OTHER_SECRET)).with_fallback(key(SECRET)));
+
+    let issued = old.issue_for("ada").unwrap();
+    let token = issued.token.reveal().as_bytes();
+    assert!(new.open(token).is_none());
+    // Changing keys moves no session: neither its id nor its tag has a key in it.
+    assert_eq!(both.open(token).unwrap().id, issued.id);
+    assert_eq!(both.open(token).unwrap().token.reveal().as_bytes(), token, "not sealed anew");
+    assert_eq!(more.open(token).unwrap().id, issued.id);
+
+    for issued in [both.issue_for("ada").unwrap(), both.issue_anonymous().unwrap()] {
+        let token = issued.token.reveal().as_bytes();
+        assert!(old.open(token).is_none(), "sealed with the fallback key");
+        assert_eq!(new.open(token).unwrap().id, issued.id);
+        assert_eq!(more.open(token).unwrap().id, issued.id);
+    }
+}
+
+#[test]
+fn a_secret_too_short_or_too_uniform_is_no_key() {
+    let uniform = "abcdefg".repeat(9);
+    for weak in ["", "short", &"x".repeat(500), &SECRET[..31], &uniform] {
+        let error = SecretKey::new(weak).unwrap_err();
+        assert!(error.to_string().contains("openssl rand -hex 32"), "{error}");
+        assert!(weak.is_empty() || !format!("{error} {error:?}").contains(weak));
+    }
+    assert!(SecretKey::new(SECRET).is_ok());
+    assert!(SecretKey::new("abcdefgh".repeat(4)).is_ok());
+}
+
+/// A key derived from its secret must not depend on how it is spelled in code.
+#[test]
+fn the_same_secret_makes_the_same_key() {
+    let mint = |key| TokenMint::new(prefix("shop"), "__Host-session", Some(Keys::new(key)));
+    let token = mint(SecretKey::new(SECRET.as_bytes()).unwrap()).issue_for("ada").unwrap();
+    let same = mint(SecretKey::new(Vec::from(SECRET)).unwrap());
+    assert_eq!(same.open(token.token.reveal().as_bytes()).unwrap().id, token.id);
+    let longer = mint(SecretKey::new(format!("{SECRET}\n")).unwrap());
+    assert!(longer.open(token.token.reveal().as_bytes()).is_none());
+}
+
+#[cfg(feature = "testing")]
+#[test]
+fn without_randomness_there_is_no_token_and_what_was_issued_still_opens() {
+    for (mint, token, id, _) in frozen() {
+        let dry = mint.without_randomness();
+        let tag = Tag::of_user(&prefix("shop"), "ada");
+        for refused in [dry.issue_anonymous(), dry.issue_for("ada"), dry.issue(tag)] {
+            assert!(refused.unwrap_err().to_string().contains("no token was made"));
+        }
+        assert_eq!(dry.open(token.as_bytes()).unwrap().id.hash(), id);
+    }
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    for (mint, token, id, _) in frozen() {
+        let issued = mint.open(token.as_bytes()).unwrap();
+        assert_eq!(format!("{:?}", issued.token), "Token(..)");
+        assert_eq!(format!("{:?}", issued.id), format!("SessionId({id})"));
+        let keys = Keys::new(key(SECRET)).with_fallback(key(OTHER_SECRET));
+        for shown in [
+            format!("{issued:?} {issued:#?}"),
+            format!("{mint:?} {mint:#?}"),
+            format!("{keys:?} {:?}", key(SECRET)),
+        ] {
+            assert!(!shown.contains(token));
+            // Nor any good part of one, nor the key in any writing.
+            assert!(!shown.contains(&token[..16]) && !shown.contains(&token[token.len() - 16..]));
+            assert!(!shown.contains(SECRET) && !shown.contains(OTHER_SECRET));
+            assert!(!shown.contains("[48, 49") && !shown.contains("3031"));
+        }
+        assert_eq!(format!("{:?}", key(SECRET)), "SecretKey(..)");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_that_a_stranger_sends_opens_a_sealed_token(
+        bytes in vec(any::<u8>(), 0..120),
+        token_like in "[A-Za-z0-9_-]{87}",
+    ) {
+        prop_assert!(sealing().open(&bytes).is_none());
+        prop_assert!(sealing().open(token_like.as_bytes()).is_none());
+    }
+
+    /// An open token is whatever has its form; opening one never panics, and what opens is its own
+    /// only spelling.
+    #[test]
+    fn what_opens_without_keys_is_the_only_spelling_of_its_bytes(
+        bytes in vec(any::<u8>(), 0..120),
+        token_like in "[A-Za-z0-9_-]{66}",
+    ) {
+        for presented in [&bytes, token_like.as_bytes()] {
+            if let Some(opened) = open().open(presented) {
+                prop_assert_eq!(opened.token.reveal().as_bytes(), presented);
+                prop_assert_eq!(encoded(&decoded(presented)), presented);
+            }
+        }
+    }
+}
+
+/// Base64 by hand, so that a token is not judged by the very code that made it.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let (mut bits, mut held, mut bytes) = (0_u32, 0, Vec::new());
+    for byte in text {
+        let value = ALPHABET.iter().position(|letter| letter == byte).unwrap();
+        bits = bits << 6 | value as u32;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push((bits >> held) as u8);
+            bits &= (1 << held) - 1;
+        }
+    }
+    bytes
+}
+
+fn encoded(bytes: &[u8]) -> Vec<u8> {
+    let (mut bits, mut held, mut text) = (0_u32, 0, Vec::new());
+    for byte in bytes {
+        bits = bits << 8 | u32::from(*byte);
+        held += 8;
+        while held >= 6 {
+            held -= 6;
+            text.push(ALPHABET[(bits >> held) as usize]);
+            bits &= (1 << held) - 1;
+        }
+    }
+    if held > 0 {
+        text.push(ALPHABET[(bits << (6 - held)) as usize]);
+    }
+    text
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
