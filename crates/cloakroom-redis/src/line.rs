@@ -61,7 +61,8 @@ impl Line {
             Some(attempt) if !matches!(&*attempt.borrow(), Some(Err(_))) => attempt.clone(),
             _ => {
                 current.number += 1;
-                current.attempt.insert(self.connect(current.number)).clone()
+                let attempt = self.connect(current.number);
+                current.attempt.insert(attempt).clone()
             }
         };
         (attempt, current.number)
