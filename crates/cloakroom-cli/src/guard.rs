@@ -8,10 +8,11 @@
 //!    server speaks. The proxy that adds TLS adds it.
 //! 4. A page for every error that has none.
 //! 5. A panic becomes a 500, and a request that takes too long a 408.
-//! 6. No POST from another site (403), the login form's included. `Sec-Fetch-Site` decides, or
+//! 6. No address that is none: RFC 3986 knows ASCII only (400). Others would log it raw.
+//! 7. No POST from another site (403), the login form's included. `Sec-Fetch-Site` decides, or
 //!    `Origin` against `Host` where a browser sends none; a request with neither comes from no
 //!    browser and passes, as `curl` does.
-//! 7. No body larger than a name needs (413).
+//! 8. No body larger than a name needs (413).
 //!
 //! `X-Forwarded-*` and `Forwarded` are not read anywhere.
 
@@ -60,13 +61,14 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Layers 4 to 7, for pages.
+/// Layers 4 to 8, for pages.
 pub(crate) fn with_error_pages(pages: Router) -> Router {
     // Each layer stands around those before it.
     pages
         .fallback(pages::not_found)
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .layer(CsrfLayer::new().with_rejection_response(from_another_site))
+        .layer(from_fn(refuse_what_is_no_address))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ANSWER_WITHIN))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(give_errors_a_page))
@@ -101,6 +103,14 @@ async fn drop_malformed_request_id(mut request: Request, next: Next) -> Response
         request.headers_mut().remove(REQUEST_ID);
     }
     next.run(request).await
+}
+
+async fn refuse_what_is_no_address(request: Request, next: Next) -> Response {
+    if request.uri().path_and_query().is_none_or(|address| address.as_str().is_ascii()) {
+        next.run(request).await
+    } else {
+        StatusCode::BAD_REQUEST.into_response()
+    }
 }
 
 /// What everything that is logged on the way says of the request.

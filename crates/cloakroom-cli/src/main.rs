@@ -47,6 +47,13 @@ async fn run(serve: Serve) -> ExitCode {
     };
     let readiness = Readiness::of(manager.clone());
     let app = app::app(manager, readiness.clone());
+    if !address.ip().is_loopback() {
+        tracing::warn!(
+            event = "plain_http",
+            "other machines can connect, over plain http: put a proxy with TLS in front; without, \
+             their browsers refuse the cookie, or strangers can read it"
+        );
+    }
 
     // For the person who started it, whatever the log is set to.
     let _ = writeln!(std::io::stdout(), "Listening on http://{address} (Ctrl-C ends it)");

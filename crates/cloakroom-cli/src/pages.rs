@@ -40,7 +40,8 @@ pub(crate) async fn index(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, SessionError> {
-    let visitor = if method == Method::GET && !in_advance(&headers) {
+    let counts = method == Method::GET && !in_advance(&headers);
+    let visitor = if counts {
         session.if_logged_in().increment(VISITS, 1).await?
     } else {
         session.touch(Touch::Never);
@@ -54,7 +55,7 @@ pub(crate) async fn index(
     let left = session.expires_in().await?.unwrap_or_default();
     // A session that was used just now has all of its idle timeout left, unless the absolute one
     // is nearer.
-    let whatever_they_do = left + Duration::from_secs(1) < idle;
+    let whatever_they_do = counts && left + Duration::from_secs(1) < idle;
     let visitor =
         Visitor { name: user.as_str(), visits, left: Time::about(left), whatever_they_do };
     Ok(page(StatusCode::OK, &Index { visitor: Some(visitor) }))

@@ -95,3 +95,54 @@ pub(crate) fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{pending, ready};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::oneshot;
+
+    /// The server and its address, with a page that never comes.
+    async fn listening() -> (TcpListener, SocketAddr, Router) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = Router::new().route("/never", axum::routing::get(pending::<&str>));
+        (listener, address, app)
+    }
+
+    // The clock jumps as soon as everybody waits, so these take no time.
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_never_ends_is_not_waited_for() {
+        let (listener, address, app) = listening().await;
+        tokio::spawn(serve(listener, app, pending(), Duration::ZERO));
+        for begun in ["", "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(begun.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer).await;
+            assert!(!answer.starts_with(b"HTTP/1.1 2"), "{answer:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_never_ends_is_cut_off() {
+        let (listener, address, app) = listening().await;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let stop_when_told = async { drop(stopped.await) };
+        let served = tokio::spawn(serve(listener, app, stop_when_told, Duration::from_secs(10)));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        stream.flush().await.unwrap();
+        sleep(Duration::from_millis(1)).await;
+        drop(stop);
+        assert!(served.await.unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn without_requests_it_ends_at_once() {
+        let (listener, address, app) = listening().await;
+        assert!(serve(listener, app, ready(()), Duration::from_secs(3600)).await.is_ok());
+        assert!(TcpStream::connect(address).await.is_err());
+    }
+}

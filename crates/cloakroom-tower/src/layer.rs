@@ -14,6 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::head;
+use crate::hints;
 use crate::session::{Main, Session};
 
 /// What answers in place of a response whose waiting writes could not be stored.
@@ -111,6 +112,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let plain_http = cfg!(debug_assertions) && hints::looks_like_plain_http(request.headers());
         let lines = request.headers().get_all(COOKIE).iter().map(|line| line.as_bytes());
         let visit = self.layer.manager.open(lines);
         request.extensions_mut().insert(Session::<Mark>::marked(visit.session()));
@@ -120,6 +122,10 @@ where
             // An error of the service, a panic or a cancelled request drops the visit unclosed.
             let mut response = handled.await?;
             let head = visit.close(response.status().as_u16()).await;
+            if plain_http && head.set_cookie.as_ref().is_some_and(|line| line.contains("; Secure"))
+            {
+                hints::secure_cookie_over_plain_http();
+            }
             if let Some(error) = &head.failed {
                 response = replacement(error);
             }

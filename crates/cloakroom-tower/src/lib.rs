@@ -38,6 +38,7 @@ let app: Router = Router::new().route("/", get(index)).layer(SessionLayer::new(m
 
 mod session;
 mod head;
+mod hints;
 mod layer;
 #[cfg(feature = "axum")]
 mod axum;
@@ -46,3 +47,8 @@ mod axum;
 pub use axum::MissingLayer;
 pub use layer::{SessionLayer, SessionService};
 pub use session::{Main, Session, SessionError};
+
+/// The program of the README compiles.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

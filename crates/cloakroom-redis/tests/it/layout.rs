@@ -43,6 +43,41 @@ async fn a_session_is_a_plain_hash_that_anyone_can_read() {
     assert_eq!(server.keys_without_ttl(), Vec::<String>::new());
 }
 
+/// In Python, as docs/layout.md shows it.
+#[tokio::test]
+async fn another_languages_client_reads_and_counts_and_is_refused_by_a_dead_session() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let (session, cookie) = logged_in(&manager, "alice").await;
+    let visit = manager.open([cookie.as_bytes()]);
+    visit.session().if_logged_in().increment(VISITS, 41).await.unwrap();
+    let id = session.id().await.unwrap().unwrap();
+    let key = format!("shop:{{{}}}:session:{id}", id.tag());
+    let index = format!("shop:{{{}}}:user", id.tag());
+
+    let count = || python(&[&server.port().to_string(), &key, &index]);
+    assert_eq!(count(), "41 Alice Liddell alice, done 42");
+    session.log_out().await.unwrap();
+    assert_eq!(count(), "no session, ended");
+}
+
+/// Runs `count.py`, and returns what it printed.
+fn python(arguments: &[&str]) -> String {
+    let python = std::env::var("CLOAKROOM_TEST_PYTHON").expect(
+        "CLOAKROOM_TEST_PYTHON names no Python: run `cargo xtask test`, which installs one",
+    );
+    let scripts = concat!(env!("CARGO_MANIFEST_DIR"), "/src/scripts");
+    let output = std::process::Command::new(python)
+        .env("PYTHONPATH", std::env::var("CLOAKROOM_TEST_PYTHONPATH").unwrap_or_default())
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/count.py"))
+        .arg(scripts)
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
 #[tokio::test]
 async fn another_language_counts_in_a_live_session_and_is_refused_by_a_dead_one() {
     let server = Server::start();

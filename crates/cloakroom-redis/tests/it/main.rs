@@ -7,3 +7,4 @@ mod layout;
 mod trips;
 mod damage;
 mod faults;
+mod stays;

@@ -1,0 +1,184 @@
+//! What an attacker can put into a `Cookie` line, and what we put into `Set-Cookie`.
+
+use testbed::{Request, Server};
+
+use crate::demo::*;
+
+#[test]
+fn only_the_exact_name_counts() {
+    on_every_store(|demo| {
+        let token = token(&logged_in_at(demo.addr(), "alice"));
+        for line in [
+            format!("__host-session={token}"),
+            format!("__HOST-session={token}"),
+            format!("__%48ost-session={token}"),
+            format!("..Host-session={token}"),
+            format!("_[Host-session={token}"),
+            format!("=__Host-session={token}"),
+            format!("__Host-session ={token}"),
+            format!("x=1;  __Host-session={token}"),
+            format!("session={token}"),
+            format!("__Host-session=%{token}"),
+            format!("__Host-session={token}x"),
+        ] {
+            let page = Request::get(demo.addr(), "/").header("Cookie", &line).send();
+            assert_eq!((seen(&page), page.set_cookies()), (None, vec![]), "{line}");
+        }
+        assert_eq!(seen_with(demo.addr(), &token), somebody("alice", 1));
+    });
+}
+
+#[test]
+fn the_same_name_twice_is_nobody_and_takes_nothing_away() {
+    on_every_store(|demo| {
+        let token = token(&logged_in_at(demo.addr(), "alice"));
+        let good = format!("{COOKIE}={token}");
+        let evil = format!("{COOKIE}=evil");
+        for lines in [
+            &[format!("{good}; {evil}")][..],
+            &[format!("{evil}; {good}")],
+            &[format!("{good}; {good}")],
+            &[good.clone(), evil.clone()],
+            &[evil, good],
+        ] {
+            let with = |request: Request| {
+                lines.iter().fold(request, |request, line| request.header("Cookie", line)).send()
+            };
+            let page = with(Request::get(demo.addr(), "/"));
+            assert_eq!((seen(&page), page.set_cookies()), (None, vec![]), "{lines:?}");
+            assert_eq!(with(Request::post(demo.addr(), "/logout")).set_cookies(), vec![]);
+        }
+        assert_eq!(seen_with(demo.addr(), &token), somebody("alice", 1));
+    });
+}
+
+#[test]
+fn a_cookie_is_found_among_many_on_many_lines() {
+    on_every_store(|demo| {
+        let token = token(&logged_in_at(demo.addr(), "alice"));
+        let mut pairs: Vec<_> = (0..50).map(|i| format!("c{i}=x")).collect();
+        pairs.insert(31, format!("{COOKIE}={token}"));
+        let one_line = Request::get(demo.addr(), "/").header("Cookie", &pairs.join("; "));
+        let many = pairs.iter().fold(Request::get(demo.addr(), "/"), |r, p| r.header("Cookie", p));
+        assert_eq!(seen(&one_line.send()), somebody("alice", 1));
+        assert_eq!(seen(&many.send()), somebody("alice", 2));
+    });
+}
+
+#[test]
+fn bytes_that_are_no_text_are_nobody() {
+    on_every_store(|demo| {
+        for value in
+            [&b"\xff\xfe"[..], b"a\tb", "ゆき".as_bytes(), b"%00%0d%0aSet-Cookie:x=y", b";;;", b"="]
+        {
+            let line = [COOKIE.as_bytes(), b"=", value].concat();
+            let page = Request::get(demo.addr(), "/").header_bytes("Cookie", line).send();
+            assert_eq!((seen(&page), page.set_cookies()), (None, vec![]), "{value:?}");
+        }
+    });
+}
+
+#[test]
+fn a_large_cookie_is_nobody_and_a_larger_one_is_refused() {
+    on_every_store(|demo| {
+        let page = |bytes: usize| {
+            let line = format!("{COOKIE}={}", "A".repeat(bytes));
+            Request::get(demo.addr(), "/").header("Cookie", &line).send()
+        };
+        assert_eq!(seen(&page(12 * 1024)), None);
+        for bytes in [17 * 1024, 64 * 1024, 500 * 1024] {
+            assert_eq!(page(bytes).status, 431);
+        }
+        let many = "a=; ".repeat(10_000);
+        assert_eq!(Request::get(demo.addr(), "/").header("Cookie", &many).send().status, 431);
+        let lines = (0..100).fold(Request::get(demo.addr(), "/"), |r, _| r.header("Cookie", "a=b"));
+        assert_eq!(lines.send().status, 431);
+        assert_eq!(Request::get(demo.addr(), "/livez").send().status, 200);
+    });
+}
+
+#[test]
+fn a_planted_token_is_never_adopted() {
+    let server = Server::start();
+    let demo = on(&server);
+    // One that we issued ourselves, whose session is over.
+    let mut former = logged_in_at(demo.addr(), "eve");
+    let planted = token(&former);
+    former.post_form("/logout", "");
+    server.command(&["FLUSHALL"]);
+
+    let mut victim = testbed::Browser::at(demo.addr());
+    victim.jar.plant(COOKIE, &planted);
+    assert_eq!(visit(&mut victim), None);
+    victim.get("/login");
+    log_in(&mut victim, "alice");
+    assert_ne!(token(&victim), planted);
+    assert_eq!(visit(&mut victim), somebody("alice", 1));
+    assert_eq!(seen_with(demo.addr(), &planted), None);
+
+    // And a live one: the attacker's own session ends with the login that it was planted for.
+    let attacker = logged_in_at(demo.addr(), "eve");
+    victim.jar.plant(COOKIE, &token(&attacker));
+    log_in(&mut victim, "alice");
+    assert_eq!(visit(&mut victim), somebody("alice", 1));
+    assert_eq!(seen_with(demo.addr(), &token(&attacker)), None);
+}
+
+#[test]
+fn a_token_counts_nowhere_but_in_the_cookie() {
+    on_every_store(|demo| {
+        let token = token(&logged_in_at(demo.addr(), "alice"));
+        let pair = format!("{COOKIE}={token}");
+        let at = demo.addr();
+        for request in [
+            Request::get(at, &format!("/?{pair}&session={token}&sid={token}")),
+            Request::get(at, "/").header("Authorization", &format!("Bearer {token}")),
+            Request::get(at, "/").header("X-Session", &token).header("X-Session-Id", &token),
+            Request::get(at, "/").header("Set-Cookie", &pair).header("Cookie2", &pair),
+            Request::get(at, "/").form(&pair),
+        ] {
+            assert_eq!(seen(&request.send()), None, "{request:?}");
+        }
+        let in_path = Request::get(at, &format!("/;{pair}")).send();
+        assert_eq!((in_path.status, in_path.text().contains(&token)), (404, false));
+        let by_form = Request::post(at, "/logout").form(&pair).send();
+        assert_eq!((by_form.status, by_form.set_cookies()), (303, vec![]));
+        assert_eq!(seen_with(at, &token), somebody("alice", 1));
+    });
+}
+
+#[test]
+fn every_cookie_line_is_exactly_as_it_should_be() {
+    let alphabet = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    for (args, name, secure) in [
+        (&[][..], "__Host-session", " Secure;"),
+        (&["--cookie", "insecure-plain-http"], "session", ""),
+    ] {
+        let demo = serve(args, &[("SECRET_KEY", KEY)]);
+        let mut browser = testbed::Browser::at(demo.addr());
+        let mut tokens = Vec::new();
+        for _ in 0..5 {
+            let login = browser.post_form("/login", "username=alice");
+            let [line] = login.headers("Set-Cookie")[..] else { panic!("{login:?}") };
+            let (pair, attributes) = line.split_once(';').unwrap();
+            let token = pair.strip_prefix(&format!("{name}=")).unwrap();
+            assert_eq!((token.len(), token.chars().all(alphabet)), (87, true), "{line}");
+            assert_eq!(attributes, format!(" Path=/;{secure} HttpOnly; SameSite=Lax"));
+            tokens.push(token.to_owned());
+            // A page hands out nothing.
+            assert_eq!(browser.get("/").headers("Set-Cookie"), [""; 0]);
+        }
+        tokens.sort();
+        tokens.dedup();
+        assert_eq!(tokens.len(), 5);
+        assert!(browser.jar.get(name).is_some());
+
+        let logout = browser.post_form("/logout", "");
+        let removal = format!(
+            "{name}=; Path=/;{secure} HttpOnly; SameSite=Lax; Max-Age=0; \
+             Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+        );
+        assert_eq!(logout.headers("Set-Cookie"), [removal]);
+        assert_eq!(browser.jar.get(name), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! How a test starts the demo and reads its pages.
+
+use std::net::SocketAddr;
+
+use testbed::{Browser, Program, Request, Response, Server};
+
+pub(crate) const CLOAKROOM: &str = env!("CARGO_BIN_EXE_cloakroom");
+pub(crate) const COOKIE: &str = "__Host-session";
+pub(crate) const KEY: &str = "8d1f6c0b57e24a93b0c5d2e7f41a6893";
+pub(crate) const OTHER_KEY: &str = "51c9e0a7d3b84f6288e1f07a9cb25d34";
+/// What a logged-in visitor sees first.
+pub(crate) const LOGGED_IN: &str = "Logged in as ";
+pub(crate) const NOT_LOGGED_IN: &str = "You are not logged in.";
+
+/// Starts the demo on a free port.
+pub(crate) fn serve(args: &[&str], env: &[(&str, &str)]) -> Program {
+    Program::start(CLOAKROOM, &[&["serve", "--port", "0"], args].concat(), env)
+}
+
+pub(crate) fn on_memory() -> Program {
+    serve(&[], &[("SECRET_KEY", KEY)])
+}
+
+pub(crate) fn on(server: &Server) -> Program {
+    at(&server.url())
+}
+
+pub(crate) fn at(url: &str) -> Program {
+    serve(&[], &[("SECRET_KEY", KEY), ("REDIS_URL", url)])
+}
+
+/// Runs a test against the demo on memory, and against the demo on a server.
+pub(crate) fn on_every_store(test: impl Fn(&Program)) {
+    test(&on_memory());
+    let server = Server::start();
+    test(&on(&server));
+    assert_eq!(server.keys_without_ttl(), [""; 0]);
+}
+
+/// A browser whose user has logged in, and not looked at a page yet.
+#[track_caller]
+pub(crate) fn logged_in_at(addr: SocketAddr, name: &str) -> Browser {
+    let mut browser = Browser::at(addr);
+    log_in(&mut browser, name);
+    browser
+}
+
+#[track_caller]
+pub(crate) fn log_in(browser: &mut Browser, name: &str) {
+    let response = browser.post_form("/login", &username(name));
+    assert_eq!((response.status, response.header("Location")), (303, Some("/")), "{response:?}");
+}
+
+/// The body of the login form.
+pub(crate) fn username(name: impl AsRef<[u8]>) -> String {
+    let bytes = name.as_ref().iter();
+    "username="
+        .chars()
+        .chain(bytes.flat_map(|b| format!("%{b:02X}").into_bytes()).map(char::from))
+        .collect()
+}
+
+/// Looks at the page, which counts, and says what it shows: who, and how often.
+#[track_caller]
+pub(crate) fn visit(browser: &mut Browser) -> Option<(String, u64)> {
+    seen(&browser.get("/"))
+}
+
+#[track_caller]
+pub(crate) fn seen(response: &Response) -> Option<(String, u64)> {
+    assert_eq!(response.status, 200, "{response:?}");
+    let text = response.text();
+    let between = |start: &str| Some(text.split_once(start)?.1.split_once("</p>")?.0);
+    let visitor = between(LOGGED_IN).zip(between("Visits: "));
+    assert_eq!(visitor.is_none(), text.contains(NOT_LOGGED_IN), "{text}");
+    visitor.map(|(name, visits)| (name.to_owned(), visits.parse().unwrap()))
+}
+
+pub(crate) fn somebody(name: &str, visits: u64) -> Option<(String, u64)> {
+    Some((name.to_owned(), visits))
+}
+
+/// The page as whoever has this token in his cookie sees it.
+#[track_caller]
+pub(crate) fn seen_with(addr: SocketAddr, token: &str) -> Option<(String, u64)> {
+    seen(&Request::get(addr, "/").header("Cookie", &format!("{COOKIE}={token}")).send())
+}
+
+#[track_caller]
+pub(crate) fn token(browser: &Browser) -> String {
+    browser.jar.get(COOKIE).expect("a session cookie").to_owned()
+}

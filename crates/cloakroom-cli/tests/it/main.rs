@@ -1,0 +1,17 @@
+//! The demo from outside: the whole binary, over HTTP, on memory and on a real server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod demo;
+mod tutorial;
+mod counting;
+mod costs;
+mod faults;
+mod keys;
+mod cookies;
+mod input;
+mod cross_site;
+mod headers;
+mod secrets;
+mod start;
+mod stop;

@@ -1,0 +1,135 @@
+//! No token, key, password or typed text in the log, the store or a page; and no lines of somebody
+//! else's in the log.
+
+use testbed::{Browser, Request, Server};
+
+use crate::demo::*;
+
+const PASSWORD: &str = "hunter2-of-the-store";
+
+#[test]
+fn no_secret_reaches_the_log_the_store_or_a_page() {
+    let server = Server::start();
+    let rule = format!(">{PASSWORD}");
+    server.command(&["ACL", "SETUSER", "demo", "on", &rule, "~*", "&*", "+@all"]);
+    let url = format!("redis://demo:{PASSWORD}@127.0.0.1:{}", server.port());
+    let keys = format!("{OTHER_KEY},{}", OTHER_KEY.replace('5', "6"));
+    let env = [
+        ("REDIS_URL", url.as_str()),
+        ("SECRET_KEY", KEY),
+        ("SECRET_KEY_FALLBACKS", &keys),
+        ("RUST_LOG", "trace"),
+    ];
+    let demos = [serve(&[], &env), serve(&["--log-format", "json"], &env)];
+
+    let mut tokens = Vec::new();
+    let mut bodies = String::new();
+    for demo in &demos {
+        let mut browser = Browser::at(demo.addr());
+        let mut keep = |response: testbed::Response| {
+            tokens.extend(response.set_cookies().into_iter().map(|set| set.value));
+            bodies.push_str(&String::from_utf8_lossy(&response.body));
+        };
+        for _ in 0..3 {
+            keep(browser.post_form("/login", "username=alice&password=typed-by-hand"));
+            keep(browser.get("/?query-of-alice"));
+            keep(browser.get("/nothing?query-of-alice"));
+        }
+        keep(browser.clone().post_form("/login", &"username=typed-by-hand".repeat(4)));
+        let planted =
+            Request::get(demo.addr(), "/").header("Cookie", &format!("{COOKIE}=planted-by-eve"));
+        keep(planted.header("Authorization", "Bearer planted-by-eve").send());
+        let twice = format!("{COOKIE}=planted-by-eve; {COOKIE}=planted-by-eve");
+        keep(Request::get(demo.addr(), "/").header("Cookie", &twice).send());
+        server.stop();
+        keep(browser.get("/"));
+        keep(browser.clone().post_form("/login", "username=bob"));
+        server.cont();
+        keep(browser.get("/readyz"));
+        keep(browser.post_form("/logout", ""));
+    }
+    tokens.retain(|token| !token.is_empty());
+    assert!(tokens.len() >= 6, "{}", tokens.len());
+    let dump = server.dump();
+    assert!(!dump.is_empty());
+
+    let mut secrets =
+        vec![KEY, OTHER_KEY, PASSWORD, "typed-by-hand", "query-of-alice", "planted-by-eve"];
+    // Any part of a token that is long enough to be one.
+    secrets.extend(tokens.iter().flat_map(|token| [&token[..20], &token[43..63]]));
+    for demo in &demos {
+        demo.terminate();
+        let log = demo.log();
+        assert!(log.contains("TRACE") && log.contains("logged_in"), "{log}");
+        for secret in &secrets {
+            assert!(
+                !log.contains(secret),
+                "{secret}: {:?}",
+                log.lines().find(|l| l.contains(secret))
+            );
+        }
+    }
+    for secret in &secrets {
+        let bytes = secret.as_bytes();
+        assert!(!dump.windows(bytes.len()).any(|window| window == bytes), "{secret} in the store");
+        assert!(!bodies.contains(secret), "{secret} in a page");
+        assert!(!server.log().contains(secret), "{secret} in the server's log");
+    }
+}
+
+#[test]
+fn nobody_can_write_lines_of_the_log() {
+    for format in ["text", "json"] {
+        let demo = serve(&["--log-format", format], &[("SECRET_KEY", KEY), ("RUST_LOG", "trace")]);
+        let evil = "\r\n2026-01-01T00:00:00Z INFO forged \u{1b}[31m\u{202e}\u{85}";
+        let at = demo.addr();
+        let encoded: String = evil.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        Request::get(at, &format!("/{encoded}?{encoded}")).send();
+        for part in ["\u{1b}[31m", "\u{202e}", "\u{85}", "\u{2028}", "\t"] {
+            let _ = Request::new(at, "GET", &format!("/forged{part}x")).try_send();
+        }
+        Request::post(at, "/login").form(&username(evil)).send();
+        Request::post(at, "/login").form(&username("forged \u{202e}\u{2028}")).send();
+        for name in ["User-Agent", "Cookie", "Referer", "X-Request-Id", "X-Forwarded-For"] {
+            let value = "forged \u{202e}\u{85}\u{2028}";
+            let _ = Request::get(at, "/").header(name, value).try_send();
+            let _ = Request::get(at, "/").header(name, "forged\u{1b}[31m").try_send();
+        }
+        let long = format!("/{}", "long".repeat(3_000));
+        assert_eq!(Request::get(at, &long).send().status, 404);
+        demo.terminate();
+        for line in demo.log().lines() {
+            let begins = match format {
+                "text" => line.starts_with("20") || line.starts_with("Listening on "),
+                _ => line.starts_with(r#"{"timestamp":"20"#) || line.starts_with("Listening on "),
+            };
+            assert!(begins, "{line}");
+            // What others say at TRACE is theirs.
+            assert!(line.len() < 2_000 || line.contains("tower_http"), "{line}");
+            let bad = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}');
+            assert!(!line.contains(bad), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn each_request_is_one_line_with_an_id() {
+    let demo = serve(&["--log-format", "json"], &[("SECRET_KEY", KEY)]);
+    let response = logged_in_at(demo.addr(), "alice").get("/?x=y");
+    let id = response.header("X-Request-Id").unwrap().to_owned();
+    demo.terminate();
+    let log = demo.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(&id)).collect();
+    let [line] = lines[..] else { panic!("{log}") };
+    for part in [
+        r#""event":"answered""#,
+        r#""status":200"#,
+        r#""millis":"#,
+        r#""path":"/""#,
+        r#""method":"GET""#,
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    let login = log.lines().find(|line| line.contains(r#""event":"logged_in""#)).unwrap();
+    assert!(login.contains(r#""path":"/login""#) && !login.contains("alice"), "{login}");
+}

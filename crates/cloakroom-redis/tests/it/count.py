@@ -1,0 +1,28 @@
+"""Reads a session and counts one more visit in it, from another language.
+
+Arguments: the folder of the scripts, the server's port, the session's key, the index's key.
+"""
+
+import pathlib
+import sys
+
+import redis
+
+folder, port, session_key, index_key = sys.argv[1:]
+server = redis.Redis(port=int(port))
+
+if server.type(session_key) == b"hash":
+    session = server.hgetall(session_key)
+    read = " ".join(session[field].decode() for field in (b"visits", b"name", b"~user"))
+else:
+    read = "no session"
+
+scripts = pathlib.Path(folder)
+text = (scripts / "session.lua").read_text() + "\n" + (scripts / "apply.lua").read_text()
+apply = server.register_script(text)
+reply = apply(
+    keys=[session_key, index_key],
+    args=[0, "logged-in", 64, 16384, 65536, 0, 0, "increment", "visits", 1, 0],
+)
+counted = reply[0] if reply[0] != b"done" else b"done " + reply[3]
+print(f"{read}, {counted.decode()}")
