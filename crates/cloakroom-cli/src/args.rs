@@ -20,10 +20,10 @@ pub(crate) const SECRET_KEY_FALLBACKS: &str = "SECRET_KEY_FALLBACKS";
 
 const AFTER_HELP: &str = "\
 Secrets, by environment only:
-  SECRET_KEY            Seals the cookies; at least 32 bytes, no comma or space: `openssl rand -hex 32`.
-                        Without it a random one is taken: cookies end with the process, and several
-                        instances can't share them
-  SECRET_KEY_FALLBACKS  Former keys, separated by commas. Cookies sealed with them go on working
+  SECRET_KEY            Seals the cookies. At least 32 bytes without comma or space, as
+                        `openssl rand -hex 32` makes them. Without it a random one is
+                        taken: cookies end with the process, and instances can't share them
+  SECRET_KEY_FALLBACKS  Former keys, separated by commas: their cookies go on working
 
 Exit codes:
   0  it was asked to stop (SIGTERM, Ctrl-C)

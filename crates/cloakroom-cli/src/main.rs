@@ -4,10 +4,10 @@
 mod args;
 mod telemetry;
 mod store;
-mod app;
 mod pages;
-mod health;
 mod guard;
+mod health;
+mod app;
 mod serve;
 
 use std::fmt::Display;

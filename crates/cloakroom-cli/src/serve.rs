@@ -67,6 +67,7 @@ async fn usable(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStre
         }
         Err(error) => {
             tracing::warn!(event = "accept_failed", %error, "a connection could not be taken");
+            // No event says when there is room again.
             sleep(BREATHER).await;
             None
         }
@@ -100,21 +101,29 @@ pub(crate) fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
 mod tests {
     use super::*;
     use std::future::{pending, ready};
+    use std::sync::Arc;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::sync::oneshot;
+    use tokio::sync::{Notify, oneshot};
 
-    /// The server and its address, with a page that never comes.
-    async fn listening() -> (TcpListener, SocketAddr, Router) {
+    /// The server and its address, and a page that says when it was asked for and never comes.
+    async fn listening() -> (TcpListener, SocketAddr, Router, Arc<Notify>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let app = Router::new().route("/never", axum::routing::get(pending::<&str>));
-        (listener, address, app)
+        let asked = Arc::new(Notify::new());
+        let never = {
+            let asked = asked.clone();
+            || async move {
+                asked.notify_one();
+                pending::<&str>().await
+            }
+        };
+        (listener, address, Router::new().route("/never", axum::routing::get(never)), asked)
     }
 
     // The clock jumps as soon as everybody waits, so these take no time.
     #[tokio::test(start_paused = true)]
     async fn a_head_that_never_ends_is_not_waited_for() {
-        let (listener, address, app) = listening().await;
+        let (listener, address, app, _) = listening().await;
         tokio::spawn(serve(listener, app, pending(), Duration::ZERO));
         for begun in ["", "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "] {
             let mut stream = TcpStream::connect(address).await.unwrap();
@@ -127,21 +136,20 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_request_that_never_ends_is_cut_off() {
-        let (listener, address, app) = listening().await;
+        let (listener, address, app, asked) = listening().await;
         let (stop, stopped) = oneshot::channel::<()>();
         let stop_when_told = async { drop(stopped.await) };
         let served = tokio::spawn(serve(listener, app, stop_when_told, Duration::from_secs(10)));
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        stream.flush().await.unwrap();
-        sleep(Duration::from_millis(1)).await;
+        asked.notified().await;
         drop(stop);
         assert!(served.await.unwrap().is_err());
     }
 
     #[tokio::test]
     async fn without_requests_it_ends_at_once() {
-        let (listener, address, app) = listening().await;
+        let (listener, address, app, _) = listening().await;
         assert!(serve(listener, app, ready(()), Duration::from_secs(3600)).await.is_ok());
         assert!(TcpStream::connect(address).await.is_err());
     }
