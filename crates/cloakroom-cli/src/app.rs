@@ -32,3 +32,48 @@ fn instead(error: &SessionError) -> Response {
         error => pages::bare(error.status(), error.retry_after()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
+    use axum::http::{Request, StatusCode};
+    use cloakroom::{MemoryStore, SessionLimit, Settings, WhenFull};
+    use tower::ServiceExt;
+
+    async fn log_in(app: &Router) -> Response {
+        let form =
+            Request::post("/login").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        app.clone().oneshot(form.body(Body::from("username=alice")).unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_login_over_the_limit_is_answered_with_the_form() {
+        let limit = SessionLimit { at_most: NonZeroU32::MIN, when_full: WhenFull::Refuse };
+        let settings = Settings { sessions_per_user: Some(limit), ..Settings::default() };
+        let manager = Manager::new(MemoryStore::new(), settings);
+        let app = app(manager.clone(), Readiness::of(manager));
+        assert_eq!(log_in(&app).await.status(), StatusCode::SEE_OTHER);
+        let second = log_in(&app).await;
+        assert_eq!(second.status(), StatusCode::CONFLICT);
+        assert_eq!(second.headers().get(SET_COOKIE), None);
+        let page = axum::body::to_bytes(second.into_body(), 10_000).await.unwrap();
+        assert!(String::from_utf8_lossy(&page).contains("logged in as often as allowed"));
+    }
+
+    #[test]
+    fn a_session_that_ended_leads_to_the_login_and_others_say_why() {
+        let ended = instead(&SessionError::Ended);
+        assert_eq!(
+            (ended.status().as_u16(), &ended.headers()[LOCATION]),
+            (303, &"/login".parse().unwrap())
+        );
+        let away = instead(&SessionError::OutOfPatience);
+        assert_eq!(
+            (away.status().as_u16(), away.headers()["retry-after"].as_bytes()),
+            (503, &b"1"[..])
+        );
+    }
+}
