@@ -68,6 +68,7 @@ struct Wheel {
 }
 
 /// What the tests need, and what had to be left out.
+#[derive(Clone)]
 pub(crate) struct Servers {
     /// For the tests' environment.
     pub(crate) variables: Vec<(&'static str, String)>,

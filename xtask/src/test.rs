@@ -10,18 +10,19 @@ pub(crate) fn everything() -> Result {
     let start = Instant::now();
     let servers = servers()?;
     // One failing suite does not hide what the other has to say.
-    let tests = suite(&servers, &[]);
+    let tests = suite(&servers, Scope::Everything, &[]);
+    let range = on_the_other_servers(&servers);
     let docs = run(with_servers(
         cargo().args(["test", "--workspace", "--all-features", "--doc"]),
         &servers,
     ));
-    finish(start, &servers, &[("tests", tests), ("doc tests", docs)])
+    finish(start, &servers, &[("tests", tests), ("tests of the range", range), ("doc tests", docs)])
 }
 
 pub(crate) fn only(words: &[&str]) -> Result {
     let start = Instant::now();
     let mut servers = servers()?;
-    let tests = suite(&servers, words);
+    let tests = suite(&servers, Scope::Everything, words);
     servers.left_out.push("every other test, and doc tests (--only)".to_owned());
     finish(start, &servers, &[("tests", tests)])
 }
@@ -34,17 +35,50 @@ fn servers() -> Result<Servers> {
     Ok(servers)
 }
 
+/// The tests of the Redis store, on each server but the first. Races run a share of their rounds
+/// there: what differs between versions shows in the first ones.
+fn on_the_other_servers(servers: &Servers) -> Result {
+    const LIST: &str = "CLOAKROOM_TEST_SERVERS";
+    let list = servers.variables.iter().find(|(name, _)| *name == LIST);
+    let others = list.map_or("", |(_, list)| list).split(':').skip(1);
+    let mut outcome = Ok(());
+    for server in others {
+        say(format!("the tests of the Redis store on {server}"));
+        let mut servers = servers.clone();
+        servers.variables.retain(|(name, _)| *name != LIST);
+        servers.variables.push((LIST, server.to_owned()));
+        servers.variables.push(("CLOAKROOM_TEST_ROUNDS", "200".to_owned()));
+        outcome = outcome.and(suite(&servers, Scope::RedisStore, &[]));
+    }
+    outcome
+}
+
+#[derive(Clone, Copy)]
+enum Scope {
+    Everything,
+    RedisStore,
+}
+
+impl Scope {
+    fn packages(self) -> &'static [&'static str] {
+        match self {
+            Self::Everything => &["--workspace"],
+            Self::RedisStore => &["--package", "cloakroom-redis"],
+        }
+    }
+}
+
 /// All tests but doc tests, which nextest does not know.
-fn suite(servers: &Servers, words: &[&str]) -> Result {
+fn suite(servers: &Servers, scope: Scope, words: &[&str]) -> Result {
     let mut tests = cargo();
     if ask(cargo().args(["nextest", "--version"])).is_ok() {
-        tests.args(["nextest", "run", "--workspace", "--all-features", "--no-fail-fast"]);
-        tests.args(words);
+        tests.args(["nextest", "run"]).args(scope.packages());
+        tests.args(["--all-features", "--no-fail-fast"]).args(words);
     } else {
         say(
             "cargo-nextest is not here; `cargo test` will do (cargo install --locked cargo-nextest)",
         );
-        tests.args(["test", "--workspace", "--all-features", "--no-fail-fast"]);
+        tests.arg("test").args(scope.packages()).args(["--all-features", "--no-fail-fast"]);
         tests.args(["--lib", "--bins", "--tests", "--examples", "--"]).args(words);
     }
     run(with_servers(&mut tests, servers))

@@ -14,8 +14,12 @@
 -- what can fail; the application's writes; PEXPIREAT; and only then our own notes, which Redis allows
 -- to a script that has already written.
 
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function clock()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local now = clock()
 
 -- The arguments, one after the other.
 local read = 0
@@ -117,12 +121,22 @@ local function find(key, index, most_fields)
   return session
 end
 
+-- When the key expires, to the millisecond. Redis 7 has a command for it; here the time to live is
+-- read until no millisecond begins meanwhile (before Redis 7.2 the clock goes on during a script).
+local function expiry_of(key)
+  local before, left
+  repeat
+    before, left = clock(), redis.call('PTTL', key)
+  until clock() == before
+  return before + left
+end
+
 -- Renews the time to live; `touch` is 'never', or by how many milliseconds a renewal may be put off.
 local function renew(session, touch)
-  if touch == 'never' then return now + redis.call('PTTL', session.key) end
+  if touch == 'never' then return expiry_of(session.key) end
   local slack = tonumber(touch)
   if slack > 0 then
-    local expires = now + redis.call('PTTL', session.key)
+    local expires = expiry_of(session.key)
     if expires >= expires_at(session, 0) then return expires end
   end
   local expires = expires_at(session, slack)

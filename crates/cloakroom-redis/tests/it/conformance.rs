@@ -48,6 +48,12 @@ impl Harness for Redis {
         std::thread::sleep(time);
     }
 
+    /// Fewer where `cargo xtask test` runs the suite on one more server.
+    fn rounds(&self) -> u32 {
+        let rounds = std::env::var("CLOAKROOM_TEST_ROUNDS").ok();
+        rounds.map_or(10_000, |rounds| rounds.parse().expect("CLOAKROOM_TEST_ROUNDS is a number"))
+    }
+
     fn run<F>(&self, future: F) -> F::Output
     where
         F: Future + Send,
