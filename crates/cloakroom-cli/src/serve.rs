@@ -129,7 +129,8 @@ mod tests {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(begun.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
-            let _ = stream.read_to_end(&mut answer).await;
+            let end = timeout(2 * HEAD_WITHIN, stream.read_to_end(&mut answer)).await;
+            assert!(end.is_ok(), "{begun:?} is still waited for");
             assert!(!answer.starts_with(b"HTTP/1.1 2"), "{answer:?}");
         }
     }

@@ -16,18 +16,18 @@
 //! round trip, and a store that is away never makes a visitor anonymous. See
 //! [`store`] for the rules and [`Session`] for the costs.
 
-mod token;
-mod expiry;
-mod clock;
-mod field;
+pub mod token;
+pub mod expiry;
+pub mod clock;
+pub mod field;
 pub mod change;
 pub mod store;
-mod memory;
-mod cookie;
-mod settings;
+pub mod memory;
+pub mod cookie;
+pub mod settings;
 mod visit;
-mod session;
-mod manager;
+pub mod session;
+pub mod manager;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -41,10 +41,12 @@ fn a_login_moves_to_the_new_key() {
     );
     let mut browser = logged_in_at(old.addr(), "alice");
     browser.move_to(both.addr());
-    log_in(&mut browser, "alice");
     assert_eq!(visit(&mut browser), somebody("alice", 1));
+    let sealed_with_old = token(&browser);
+    log_in(&mut browser, "alice");
     browser.move_to(new.addr());
     assert_eq!(visit(&mut browser), somebody("alice", 2));
+    assert_eq!(seen_with(both.addr(), &sealed_with_old), None);
 }
 
 #[test]

@@ -225,6 +225,7 @@ pub fn append_keeps_the_newest_items_and_stays_json<H: Harness>(here: &H) {
         (Some("[1,\n2,\n3]"), "4", 3, "[2,\n3,\n4]"),
         (Some("[1,\n2,\n3]"), "4", 1, "[4]"),
         (Some("[1,\n2,\n3]"), "4", u32::MAX, "[1,\n2,\n3,\n4]"),
+        (Some("[1,\n2,\n3]"), "4", 65_537, "[1,\n2,\n3,\n4]"),
         // A line break inside a string is escaped, so it parts no items; nor does a lone comma.
         (Some("[\"a,\\n\",\n2]"), "3", 2, "[2,\n3]"),
         (Some("[1,2]"), "3", 2, "[1,2,\n3]"),

@@ -227,6 +227,23 @@ pub fn rotating_a_session_takes_no_second_place<H: Harness>(here: &H) {
     assert!(stage.is_alive(&other));
 }
 
+/// Who logs in over their own session gives that one up, so it is no room for the new one: where the
+/// user is above the limit all the same, another must go.
+pub fn a_session_that_moves_makes_no_room_for_itself<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    let user = stage.user("ada");
+    let others = [stage.of_user_for(&user, 300), stage.of_user_for(&user, 200)];
+    // The one with the least life left.
+    let old = stage.of_user_for(&user, 100);
+    let new = stage.id_of(&user);
+    let entry = Entry::with_limit(&user, at_most(2, WhenFull::EndOldest));
+    stage.rotated(entry.from(&old, &new));
+    assert!(stage.is_alive(&others[0]) && stage.is_alive(&new));
+    for id in [&others[1], &old] {
+        stage.is_ended(id);
+    }
+}
+
 /// A renewed session stays where its user's other sessions are found: it can be revoked.
 pub fn a_renewed_session_can_still_be_revoked<H: Harness>(here: &H) {
     let stage = Stage::set(here);

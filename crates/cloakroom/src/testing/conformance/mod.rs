@@ -103,6 +103,7 @@ macro_rules! conformance_suite {
             login::as_many_sessions_as_allowed_are_allowed
             login::a_session_that_is_over_frees_its_place
             login::rotating_a_session_takes_no_second_place
+            login::a_session_that_moves_makes_no_room_for_itself
             login::a_renewed_session_can_still_be_revoked
             login::a_revoked_session_carries_nothing_into_a_login
             login::users_do_not_disturb_each_other
