@@ -12,14 +12,12 @@ use crate::health::{self, Readiness};
 use crate::{guard, pages};
 
 pub(crate) fn app(manager: Manager, readiness: Readiness) -> Router {
-    let idle = manager.settings().lifetime.idle();
     let sessions = SessionLayer::<Body>::new(manager).on_failed_writes(instead);
     let pages = Router::new()
         .route("/", get(pages::index))
         .route("/login", get(pages::login_form).post(pages::log_in))
         .route("/logout", get(pages::log_out_by_link).post(pages::log_out))
         .route("/about", get(pages::about))
-        .with_state(pages::Idle(idle))
         .layer(sessions);
     let pages = pages.merge(pages::assets());
     guard::around(guard::with_error_pages(pages).merge(health::routes(readiness)))
@@ -29,7 +27,8 @@ pub(crate) fn app(manager: Manager, readiness: Readiness) -> Router {
 fn instead(error: &SessionError) -> Response {
     match error {
         SessionError::Ended => Redirect::to("/login").into_response(),
-        error => pages::bare(error.status(), error.retry_after()),
+        // Its page comes from the guard.
+        error => cloakroom_tower::refusal(error),
     }
 }
 

@@ -17,8 +17,8 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::Router;
-use axum::extract::{Form, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, REFERER, RETRY_AFTER};
+use axum::extract::Form;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, REFERER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::get;
@@ -28,15 +28,10 @@ use serde::Deserialize;
 
 const VISITS: Field<u64> = Field::new("visits");
 
-/// After how much disuse a session ends.
-#[derive(Clone, Copy)]
-pub(crate) struct Idle(pub(crate) Duration);
-
 // ---- / ----
 
 pub(crate) async fn index(
     session: Session,
-    State(Idle(idle)): State<Idle>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, SessionError> {
@@ -53,9 +48,7 @@ pub(crate) async fn index(
     };
     // Free: the trip above brought it along.
     let left = session.expires_in().await?.unwrap_or_default();
-    // A session that was used just now has all of its idle timeout left, unless the absolute one
-    // is nearer.
-    let whatever_they_do = counts && left + Duration::from_secs(1) < idle;
+    let whatever_they_do = session.expires_at().await? == session.deadline().await?;
     let visitor =
         Visitor { name: user.as_str(), visits, left: Time::about(left), whatever_they_do };
     Ok(page(StatusCode::OK, &Index { visitor: Some(visitor) }))
@@ -167,16 +160,6 @@ pub(crate) fn assets() -> Router {
 #[template(path = "error.html")]
 pub(crate) struct Failed {
     pub(crate) status: u16,
-}
-
-/// A status without a page; [`crate::guard`] gives it one.
-pub(crate) fn bare(status: u16, retry_after: Option<u32>) -> Response {
-    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = status.into_response();
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
 }
 
 fn page(status: StatusCode, template: &impl Template) -> Response {

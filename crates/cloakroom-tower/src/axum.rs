@@ -57,8 +57,9 @@ impl<S: Sync, Mark: 'static> OptionalFromRequestParts<S> for Session<Mark> {
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
         let error = self.inner();
-        if error.status() >= 500 {
-            tracing::warn!(event = "session_error", %error, "answered {}", error.status());
+        // What the store failed at, the library has logged where it happened.
+        if error.status() == 500 {
+            tracing::error!(event = "misused_session", %error, "a handler asked what can't be done");
         }
         head::refusal(error)
     }

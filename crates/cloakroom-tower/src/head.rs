@@ -29,8 +29,15 @@ fn varies_by_cookie(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The response of an error: its status, `Retry-After` where that helps, and whatever body is none.
-pub(crate) fn refusal<B: Default>(error: &SessionError) -> Response<B> {
+/// The response of an error, without a body: its status, and `Retry-After` where that helps.
+///
+/// ```
+/// let response: http::Response<String> =
+///     cloakroom_tower::refusal(&cloakroom::SessionError::OutOfPatience);
+/// assert_eq!(response.status(), 503);
+/// assert_eq!(response.headers()["retry-after"], "1");
+/// ```
+pub fn refusal<B: Default>(error: &SessionError) -> Response<B> {
     let mut response = Response::new(B::default());
     *response.status_mut() =
         StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -63,12 +63,13 @@ impl<B, Mark> SessionLayer<B, Mark> {
     /// # use cloakroom_tower::SessionLayer;
     /// # let manager = Manager::new(MemoryStore::new(), Settings::default());
     /// let layer = SessionLayer::<String>::new(manager).on_failed_writes(|error| {
-    ///     let response = http::Response::builder();
-    ///     let response = match error {
-    ///         SessionError::Ended => response.status(303).header("location", "/login"),
-    ///         error => response.status(error.status()),
-    ///     };
-    ///     response.body(error.to_string()).expect("static parts")
+    ///     let mut response = cloakroom_tower::refusal(error);
+    ///     if let SessionError::Ended = error {
+    ///         *response.status_mut() = http::StatusCode::SEE_OTHER;
+    ///         let login = http::HeaderValue::from_static("/login");
+    ///         response.headers_mut().insert(http::header::LOCATION, login);
+    ///     }
+    ///     response
     /// });
     /// ```
     #[doc(alias = "on_ended")]

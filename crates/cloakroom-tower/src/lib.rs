@@ -45,6 +45,7 @@ mod axum;
 
 #[cfg(feature = "axum")]
 pub use axum::MissingLayer;
+pub use head::refusal;
 pub use layer::{SessionLayer, SessionService};
 pub use session::{Main, Session, SessionError};
 

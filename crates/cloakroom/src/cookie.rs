@@ -97,7 +97,8 @@ impl CookieSettings {
     pub(crate) fn hand_out(&self, token: &Token, keep_for: Option<Duration>) -> String {
         let mut line = self.line(token.reveal());
         if let Some(keep_for) = keep_for {
-            let seconds = keep_for.min(Lifetime::LONGEST).as_secs();
+            // Never 0, which would remove it.
+            let seconds = keep_for.min(Lifetime::LONGEST).as_secs().max(1);
             // Writing into a string can't fail.
             let _ = write!(line, "; Max-Age={seconds}");
         }

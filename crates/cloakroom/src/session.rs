@@ -200,6 +200,12 @@ impl Session {
         left.await
     }
 
+    /// When the session ends however much it is used, by the store's clock. It is what
+    /// [`Session::expires_at`] becomes in the end.
+    pub async fn deadline(&self) -> Result<Option<Timestamp>, SessionError> {
+        self.0.look(|_, snapshot, _| snapshot.life.deadline()).await
+    }
+
     /// Whether somebody is logged in who logged in no longer ago than this. Ask before what is
     /// dear: a new address, a payment (ASVS 7.5.1, 7.5.3).
     #[doc(alias = "reauthenticate")]

@@ -52,6 +52,9 @@ pub(crate) struct Visit {
 
 struct State {
     standing: Standing,
+    /// Whether the store knew the session already, though it refused what was asked: who is lost
+    /// after that is no newcomer.
+    met: bool,
     /// Writes that no awaited operation has taken along yet.
     waiting: Writes,
     cookie: CookieChange,
@@ -208,6 +211,7 @@ impl Visit {
         };
         let state = State {
             standing,
+            met: false,
             waiting: Writes::new(),
             cookie: CookieChange::Nothing,
             head: Head::ToCome,
@@ -366,7 +370,7 @@ impl Visit {
             return Ok(LogIn::Full);
         };
         tracing::info!(event = "logged_in", session = %issued.id, "logged in");
-        self.moved_in(issued, snapshot, &writes);
+        self.moved_in(issued, snapshot, &writes)?;
         Ok(LogIn::Done)
     }
 
@@ -394,7 +398,7 @@ impl Visit {
             state.before_a_new_token()?;
             self.open(&mut state);
             match &state.standing {
-                Standing::Presented(id) => (*id, true),
+                Standing::Presented(id) => (*id, !state.met),
                 Standing::Live(live) => (live.id, false),
                 Standing::Unopened(_) | Standing::Newcomer => return Ok(()),
                 Standing::Gone => return Err(SessionError::Ended),
@@ -408,10 +412,12 @@ impl Visit {
         match self.rotate_to(rotate).await? {
             Rotated::Done(snapshot) => {
                 tracing::info!(event = "rotated", session = %issued.id, was = %old, "rotated");
-                self.moved_in(issued, snapshot, &writes);
-                Ok(())
+                self.moved_in(issued, snapshot, &writes)
             }
-            Rotated::Refused(refusal) => Err(refusal.into()),
+            Rotated::Refused(refusal) => {
+                self.used().met = true;
+                Err(refusal.into())
+            }
             Rotated::Unknown if first => {
                 self.used().standing = Standing::Newcomer;
                 Ok(())
@@ -522,7 +528,7 @@ impl Visit {
             };
             let applied = self.ask(|store, patience| store.apply(apply, patience)).await?;
             let mut state = self.used();
-            let first = matches!(state.standing, Standing::Presented(_));
+            let first = matches!(state.standing, Standing::Presented(_)) && !state.met;
             match applied {
                 Applied::Done(snapshot, answer) => {
                     self.arrived(&mut state, id, snapshot)?;
@@ -533,8 +539,14 @@ impl Visit {
                     self.arrived(&mut state, id, snapshot)?;
                     return Ok(Performed::Nobody);
                 }
-                Applied::Conflict(kept) => return Ok(Performed::Conflict(kept)),
-                Applied::Refused(refusal) => return Err(refusal.into()),
+                Applied::Conflict(kept) => {
+                    state.met = true;
+                    return Ok(Performed::Conflict(kept));
+                }
+                Applied::Refused(refusal) => {
+                    state.met = true;
+                    return Err(refusal.into());
+                }
                 // A newcomer with an old cookie: plan again.
                 Applied::Unknown if first => {
                     tracing::debug!(event = "unknown", session = %id, "no such session");
@@ -601,7 +613,7 @@ impl Visit {
             return Err(SessionError::Ended);
         };
         tracing::info!(event = "created", session = %issued.id, "an anonymous session was made");
-        self.moved_in(issued, snapshot, &change.writes);
+        self.moved_in(issued, snapshot, &change.writes)?;
         Ok(Performed::Done(answer))
     }
 
@@ -625,15 +637,27 @@ impl Visit {
         rotated
     }
 
-    /// The browser's session is this one now, and its token goes out with the next head.
-    fn moved_in(&self, issued: Issued, snapshot: Snapshot, sent: &Writes) {
+    /// The browser's session is this one now, and its token goes out with the next head. Where the
+    /// request was given up meanwhile, no head will tell of it.
+    fn moved_in(
+        &self,
+        issued: Issued,
+        snapshot: Snapshot,
+        sent: &Writes,
+    ) -> Result<(), SessionError> {
         let mut state = self.used();
+        if state.head == Head::Left {
+            state.standing = Standing::Gone;
+            self.desk.store.abandon(issued.id);
+        }
+        state.before_a_new_token()?;
         let keep_for =
             snapshot.life.remembered.then(|| snapshot.life.deadline().since(snapshot.now));
         let Issued { token, id } = issued;
         state.cookie = CookieChange::HandOut { token, id, keep_for };
         state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         state.sent(sent);
+        Ok(())
     }
 
     /// Takes a snapshot over, if the session is whom its key says it is.

@@ -1,6 +1,6 @@
 //! What an attacker can put into a `Cookie` line, and what we put into `Set-Cookie`.
 
-use testbed::Request;
+use testbed::{Request, Server};
 
 use crate::demo::*;
 
@@ -99,7 +99,7 @@ fn a_large_cookie_is_nobody_and_a_larger_one_is_refused() {
 
 #[test]
 fn a_planted_token_is_never_adopted() {
-    let server = start_server();
+    let server = Server::start();
     let demo = on(&server);
     // One that we issued ourselves, whose session is over.
     let mut former = logged_in_at(demo.addr(), "eve");

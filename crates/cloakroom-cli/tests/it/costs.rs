@@ -27,7 +27,7 @@ fn warm(server: &Server) -> Program {
 
 #[test]
 fn each_request_costs_one_command_or_none() {
-    let server = start_server();
+    let server = Server::start();
     let demo = warm(&server);
     let mut browser = Browser::at(demo.addr());
 
@@ -69,7 +69,7 @@ fn each_request_costs_one_command_or_none() {
 
 #[test]
 fn what_is_no_token_of_ours_costs_nothing() {
-    let server = start_server();
+    let server = Server::start();
     let demo = warm(&server);
     let stranger = serve(&[], &[("SECRET_KEY", OTHER_KEY)]);
     let forged = token(&logged_in_at(stranger.addr(), "alice"));
@@ -100,7 +100,7 @@ fn what_is_no_token_of_ours_costs_nothing() {
 
 #[test]
 fn readiness_can_not_be_used_to_flood_the_server() {
-    let server = start_server();
+    let server = Server::start();
     let demo = warm(&server);
     let monitor = server.client_commands();
     std::thread::scope(|scope| {

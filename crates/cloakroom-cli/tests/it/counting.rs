@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
-use testbed::Request;
+use testbed::{Request, Server};
 
 use crate::demo::*;
 
@@ -31,7 +31,7 @@ fn neither_a_head_nor_a_fetch_in_advance_counts() {
 fn not_one_of_20_000_visits_is_lost_between_two_processes() {
     const CLIENTS: u64 = 64;
     const VISITS: u64 = 20_000;
-    let server = start_server();
+    let server = Server::start();
     let env = [("SECRET_KEY", KEY), ("REDIS_URL", &server.url()), ("RUST_LOG", "warn")];
     let demos = [serve(&[], &env), serve(&[], &env)];
     let mut browser = logged_in_at(demos[0].addr(), "alice");

@@ -29,16 +29,10 @@ pub(crate) fn at(url: &str) -> Program {
     serve(&[], &[("SECRET_KEY", KEY), ("REDIS_URL", url)])
 }
 
-/// A server that keeps what it acknowledged when it is killed, as any does whose log has reached the
-/// kernel; it does not wait for the disk, which a busy machine may take longer for than a visitor.
-pub(crate) fn start_server() -> Server {
-    Server::start_with(&Server::every_executable()[0], &["--appendfsync", "no"])
-}
-
 /// Runs a test against the demo on memory, and against the demo on a server.
 pub(crate) fn on_every_store(test: impl Fn(&Program)) {
     test(&on_memory());
-    let server = start_server();
+    let server = Server::start();
     test(&on(&server));
     assert_eq!(server.keys_without_ttl(), [""; 0]);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testbed::{Browser, Program, Proxy, Request, Response, eventually};
+use testbed::{Browser, Program, Proxy, Request, Response, Server, eventually};
 
 use crate::demo::*;
 
@@ -52,7 +52,7 @@ fn back_again(browser: &mut Browser) -> Option<(String, u64)> {
 
 #[test]
 fn a_server_that_is_killed_makes_503_and_nobody_loses_anything() {
-    let server = start_server();
+    let server = Server::start();
     let demo = on(&server);
     let mut browser = logged_in_at(demo.addr(), "alice");
     assert_eq!(visit(&mut browser), somebody("alice", 1));
@@ -67,7 +67,7 @@ fn a_server_that_is_killed_makes_503_and_nobody_loses_anything() {
 
 #[test]
 fn a_server_that_stands_still_makes_503_and_nobody_loses_anything() {
-    let server = start_server();
+    let server = Server::start();
     let demo = on(&server);
     let mut browser = logged_in_at(demo.addr(), "alice");
     assert_eq!(visit(&mut browser), somebody("alice", 1));
@@ -85,7 +85,7 @@ fn a_server_that_stands_still_makes_503_and_nobody_loses_anything() {
 
 #[test]
 fn a_logout_that_the_store_did_not_acknowledge_is_not_claimed() {
-    let server = start_server();
+    let server = Server::start();
     let demo = on(&server);
     let mut browser = logged_in_at(demo.addr(), "alice");
     server.kill();
@@ -99,7 +99,7 @@ fn a_logout_that_the_store_did_not_acknowledge_is_not_claimed() {
 
 #[test]
 fn the_demo_starts_before_its_server_and_joins_when_it_comes() {
-    let server = start_server();
+    let server = Server::start();
     server.kill();
     let demo = on(&server);
     assert_eq!(Request::get(demo.addr(), "/livez").send().status, 200);
@@ -115,7 +115,7 @@ fn the_demo_starts_before_its_server_and_joins_when_it_comes() {
 
 #[test]
 fn a_visit_whose_reply_is_lost_is_counted_at_most_once_and_not_claimed() {
-    let server = start_server();
+    let server = Server::start();
     let proxy = Proxy::to(server.port());
     let demo = at(&proxy.url());
     let mut browser = logged_in_at(demo.addr(), "alice");
@@ -144,7 +144,7 @@ fn a_visit_whose_reply_is_lost_is_counted_at_most_once_and_not_claimed() {
 
 #[test]
 fn a_network_that_swallows_everything_makes_503_and_nobody_loses_anything() {
-    let server = start_server();
+    let server = Server::start();
     let proxy = Proxy::to(server.port());
     let demo = at(&proxy.url());
     let mut browser = logged_in_at(demo.addr(), "alice");

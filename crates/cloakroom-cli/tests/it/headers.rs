@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testbed::{Browser, Request, Response, eventually};
+use testbed::{Browser, Request, Response, Server, eventually};
 
 use crate::demo::*;
 
@@ -32,7 +32,7 @@ fn assert_secured(response: &Response, status: u16) {
 
 #[test]
 fn security_headers_are_on_every_response() {
-    let server = start_server();
+    let server = Server::start();
     let demo = on(&server);
     let at = demo.addr();
     let mut browser = Browser::at(at);

@@ -11,7 +11,7 @@ fn with_keys(server: &Server, key: &str, former: &str) -> Program {
 
 #[test]
 fn who_is_logged_in_stays_so_over_a_restart_as_long_as_the_key_is_known() {
-    let server = start_server();
+    let server = Server::start();
     let demo = with_keys(&server, KEY, "");
     let mut browser = logged_in_at(demo.addr(), "alice");
     assert_eq!(visit(&mut browser), somebody("alice", 1));
@@ -33,7 +33,7 @@ fn who_is_logged_in_stays_so_over_a_restart_as_long_as_the_key_is_known() {
 
 #[test]
 fn a_login_moves_to_the_new_key() {
-    let server = start_server();
+    let server = Server::start();
     let (old, both, new) = (
         with_keys(&server, KEY, ""),
         with_keys(&server, OTHER_KEY, KEY),
@@ -51,7 +51,7 @@ fn a_login_moves_to_the_new_key() {
 
 #[test]
 fn without_a_key_cookies_end_with_the_process() {
-    let server = start_server();
+    let server = Server::start();
     let url = server.url();
     let start = || serve(&["--store", &url], &[]);
     let demo = start();
@@ -65,7 +65,7 @@ fn without_a_key_cookies_end_with_the_process() {
 
 #[test]
 fn a_prefix_keeps_applications_apart() {
-    let server = start_server();
+    let server = Server::start();
     let env = [("SECRET_KEY", KEY), ("REDIS_URL", &server.url())];
     let (shop, forum) = (serve(&["--prefix", "shop"], &env), serve(&["--prefix", "forum"], &env));
     let mut browser = logged_in_at(shop.addr(), "alice");

@@ -1,7 +1,7 @@
 //! No token, key, password or typed text in the log, the store or a page; and no lines of somebody
 //! else's in the log.
 
-use testbed::{Browser, Request};
+use testbed::{Browser, Request, Server};
 
 use crate::demo::*;
 
@@ -9,7 +9,7 @@ const PASSWORD: &str = "hunter2-of-the-store";
 
 #[test]
 fn no_secret_reaches_the_log_the_store_or_a_page() {
-    let server = start_server();
+    let server = Server::start();
     let rule = format!(">{PASSWORD}");
     server.command(&["ACL", "SETUSER", "demo", "on", &rule, "~*", "&*", "+@all"]);
     let url = format!("redis://demo:{PASSWORD}@127.0.0.1:{}", server.port());

@@ -1,6 +1,6 @@
 //! What can be wrong before the first request.
 
-use testbed::{Program, Request};
+use testbed::{Program, Request, Server};
 
 use crate::demo::*;
 
@@ -119,7 +119,7 @@ fn without_settings_it_says_what_that_means() {
 
 #[test]
 fn a_flag_counts_before_its_variable() {
-    let server = start_server();
+    let server = Server::start();
     let env = [("REDIS_URL", "redis://127.0.0.1:1"), ("PORT", "1"), ("SECRET_KEY", KEY)];
     let demo = serve(&["--store", &server.url()], &env);
     logged_in_at(demo.addr(), "alice");
@@ -132,7 +132,7 @@ fn a_flag_counts_before_its_variable() {
 
 #[test]
 fn a_server_is_found_over_its_socket_too() {
-    let server = start_server();
+    let server = Server::start();
     let url = server.unix_url().replace("redis+unix://", "unix://");
     let demo = at(&url);
     let mut browser = logged_in_at(demo.addr(), "alice");

@@ -1,6 +1,6 @@
 //! What the tutorial promises: log in, be counted, log out.
 
-use testbed::{Browser, Request};
+use testbed::{Browser, Request, Server};
 
 use crate::demo::*;
 
@@ -34,7 +34,7 @@ fn a_visitor_logs_in_is_counted_and_logs_out() {
 
 #[test]
 fn a_logout_counts_on_every_instance_at_once() {
-    let server = start_server();
+    let server = Server::start();
     let (one, other) = (on(&server), on(&server));
     let mut browser = logged_in_at(one.addr(), "alice");
     assert_eq!(visit(&mut browser), somebody("alice", 1));
@@ -91,7 +91,7 @@ fn the_page_says_when_the_session_ends() {
     for (args, said) in [
         (&["--idle", "10s"][..], "ends in 10 seconds unless"),
         (&["--idle", "1h 30m"], "ends in 90 minutes unless"),
-        (&["--absolute", "5m"], "ends in 5 minutes unless"),
+        (&["--absolute", "5m"], "ends in 5 minutes, even if"),
         (&["--idle", "3d", "--absolute", "30d"], "ends in 3 days unless"),
     ] {
         let demo = serve(args, &env);
@@ -112,7 +112,7 @@ fn the_absolute_limit_is_announced_when_it_is_nearer() {
 
 #[test]
 fn a_session_that_nobody_uses_expires() {
-    let server = start_server();
+    let server = Server::start();
     for store in ["memory", &server.url()] {
         let demo = serve(&["--idle", "300ms", "--store", store], &[("SECRET_KEY", KEY)]);
         let mut browser = logged_in_at(demo.addr(), "alice");
@@ -137,7 +137,7 @@ fn a_session_that_nobody_uses_expires() {
 
 #[test]
 fn nobody_gets_a_cookie_or_a_key_before_the_login() {
-    let server = start_server();
+    let server = Server::start();
     let demo = on(&server);
     let mut browser = Browser::at(demo.addr());
     for target in

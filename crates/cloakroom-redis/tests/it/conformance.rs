@@ -10,7 +10,7 @@ use testbed::Server;
 use tokio::runtime::Runtime;
 
 /// Two instances of a service on one server.
-struct Redis {
+pub(crate) struct Redis {
     runtime: Runtime,
     first: RedisStore,
     second: RedisStore,
@@ -19,7 +19,7 @@ struct Redis {
 }
 
 impl Redis {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::on(Server::start())
     }
 

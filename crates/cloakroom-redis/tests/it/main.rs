@@ -3,6 +3,7 @@
 
 mod house;
 mod conformance;
+mod promises;
 mod layout;
 mod trips;
 mod damage;

@@ -1,6 +1,5 @@
 //! What a test needs to trust a store: the conformance suite of the contract
-//! [`Store`](crate::Store), and a store
-//! that fails on purpose.
+//! [`Store`](crate::Store), and a store that fails on purpose.
 //!
 //! A new store's test file is a few lines: say how to reach the store and how time passes on its
 //! clock, and every check of [`conformance`] becomes a test of its own.
@@ -45,6 +44,7 @@ mod harness;
 mod failing;
 mod visitor;
 pub mod conformance;
+pub mod promises;
 
 pub use failing::{FailingStore, Failure};
 pub use harness::Harness;

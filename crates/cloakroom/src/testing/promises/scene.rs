@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::expiry::Lifetime;
 use crate::field::{Field, FieldName};
-use crate::manager::{Head, Manager, OpenVisit};
+use crate::manager::{Manager, OpenVisit};
 use crate::settings::Settings;
 use crate::store::{Applied, Apply, OnlyIf, Patience, Store, User};
 use crate::testing::{FailingStore, Harness, Visitor};
@@ -119,18 +119,18 @@ pub(super) fn short() -> Lifetime {
 
 pub(super) const PAST_SHORT: Duration = Duration::from_millis(200);
 
-/// Ends a request that went well.
+/// Ends a request that went well, and answers its `Set-Cookie` line.
 #[track_caller]
 pub(super) fn close(
     visitor: &mut Visitor,
     visit: OpenVisit,
-) -> impl Future<Output = Head> + Send {
+) -> impl Future<Output = Option<String>> + Send {
     let caller = std::panic::Location::caller();
     async move {
         let head = visit.close(200).await;
         assert!(head.failed.is_none(), "at {caller}: {head:?}");
         visitor.receive(&head);
-        head
+        head.set_cookie
     }
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn log_in(visitor: &mut Visitor, user: &User) -> LogIn {
 }
 
 /// A request that does nothing but to log out.
-pub(super) async fn log_out(visitor: &mut Visitor) -> Head {
+pub(super) async fn log_out(visitor: &mut Visitor) -> Option<String> {
     let visit = visitor.open();
     visit.session().log_out().await.unwrap();
     close(visitor, visit).await

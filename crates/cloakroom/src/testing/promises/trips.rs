@@ -36,16 +36,20 @@ pub fn the_first_read_brings_everything_and_later_ones_are_free<H: Harness>(here
         for first in 0..8 {
             let visit = alice.open();
             let session = visit.session();
-            costs!(scene, [Apply], match first {
-                0 => drop(session.get(NOTE).await.unwrap()),
-                1 => drop(session.user().await.unwrap()),
-                2 => drop(session.id().await.unwrap()),
-                3 => drop(session.expires_at().await.unwrap()),
-                4 => drop(session.expires_in().await.unwrap()),
-                5 => assert!(session.authenticated_within(HOUR).await.unwrap()),
-                6 => drop(session.if_logged_in().get(NOTE).await.unwrap().unwrap()),
-                _ => assert!(session.increment(VISITS, 1).await.unwrap() > 0),
-            });
+            costs!(
+                scene,
+                [Apply],
+                match first {
+                    0 => drop(session.get(NOTE).await.unwrap()),
+                    1 => drop(session.user().await.unwrap()),
+                    2 => drop(session.id().await.unwrap()),
+                    3 => drop(session.expires_at().await.unwrap()),
+                    4 => drop(session.expires_in().await.unwrap()),
+                    5 => assert!(session.authenticated_within(HOUR).await.unwrap()),
+                    6 => drop(session.if_logged_in().get(NOTE).await.unwrap().unwrap()),
+                    _ => assert!(session.increment(VISITS, 1).await.unwrap() > 0),
+                }
+            );
             costs!(scene, [], {
                 session.get(NOTE).await.unwrap();
                 assert_eq!(session.user().await.unwrap().as_ref(), Some(&user));
@@ -95,13 +99,13 @@ pub fn every_operation_costs_what_the_table_says<H: Harness>(here: &H) {
         costs!(scene, [], close(&mut alice, visit).await);
 
         let user = visit_user(&alice).await;
-        costs!(scene, [Rotate], log_in(&mut alice, &user).await);
+        let _ = costs!(scene, [Rotate], log_in(&mut alice, &user).await);
         let visit = alice.open();
         visit.session().set(NOTE, "dropped").unwrap();
         costs!(scene, [End], visit.session().log_out().await.unwrap());
         costs!(scene, [], close(&mut alice, visit).await);
 
-        costs!(scene, [Create], log_in(&mut scene.stranger(), &user).await);
+        let _ = costs!(scene, [Create], log_in(&mut scene.stranger(), &user).await);
     });
 }
 
@@ -147,11 +151,15 @@ pub fn a_newcomers_first_write_costs_one_trip<H: Harness>(here: &H) {
                 session.set(NOTE, "hello").unwrap();
                 costs!(scene, [Create], close(&mut visitor, visit).await);
             } else {
-                costs!(scene, [Create], match first {
-                    1 => drop(session.increment(VISITS, 1).await.unwrap()),
-                    2 => drop(session.update(VISITS, |_| 1).await.unwrap()),
-                    _ => session.append(SEEN, &1, NonZeroU32::MIN).await.unwrap(),
-                });
+                costs!(
+                    scene,
+                    [Create],
+                    match first {
+                        1 => drop(session.increment(VISITS, 1).await.unwrap()),
+                        2 => drop(session.update(VISITS, |_| 1).await.unwrap()),
+                        _ => session.append(SEEN, &1, NonZeroU32::MIN).await.unwrap(),
+                    }
+                );
                 costs!(scene, [], session.id().await.unwrap().unwrap());
                 costs!(scene, [], close(&mut visitor, visit).await);
             }
@@ -187,7 +195,8 @@ pub fn an_expired_cookie_costs_a_first_write_two_trips<H: Harness>(here: &H) {
         here.pass(PAST_SHORT);
         let user = scene.user("alice");
         let visit = visitor.open();
-        let remembered = visit.session().log_in(user).remembered(lifetime(HOUR, HOUR));
+        let session = visit.session();
+        let remembered = session.log_in(user).remembered(lifetime(HOUR, HOUR));
         let outcome = costs!(scene, [Rotate], remembered.await.unwrap());
         assert_eq!(outcome, crate::LogIn::Done);
         close(&mut visitor, visit).await;

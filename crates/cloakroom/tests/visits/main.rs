@@ -1,0 +1,6 @@
+//! The promises of the library, over the store in memory.
+#![cfg(feature = "testing")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports by panicking")]
+
+mod suite;
+mod dropped;
