@@ -170,8 +170,8 @@ impl Life {
 
 /// As it is kept in the reserved field `~`: `1 CREATED ABSOLUTE IDLE SEEN COOKIE`, in milliseconds;
 /// `SEEN` counts from `CREATED`; `COOKIE` is `s` (dropped when the browser closes) or `r`
-/// (remembered). Short of 64 bytes, above which Redis would turn the whole hash into a bigger
-/// encoding.
+/// (remembered). What may follow in later versions is left alone. Short of 64 bytes, above which
+/// Redis would turn the whole hash into a bigger encoding.
 impl fmt::Display for Life {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -194,7 +194,8 @@ impl std::str::FromStr for Life {
         if parts.next() != Some(LAYOUT) {
             return Err(NotALife);
         }
-        let mut number = || parts.next()?.parse::<u64>().ok();
+        let digits = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let mut number = || parts.next().filter(digits)?.parse::<u64>().ok();
         let mut duration = || number().map(Duration::from_millis);
         let (Some(created), Some(absolute), Some(idle), Some(seen)) =
             (duration(), duration(), duration(), duration())

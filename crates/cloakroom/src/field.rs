@@ -186,10 +186,20 @@ pub trait Value: Sized {
     fn decode(kept: &[u8]) -> Result<Self, NotDecodable>;
 }
 
-/// The value has no text form: a JSON map whose keys are no strings, a `u64` above 2^63 − 1.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("the value can't be kept: {0}")]
-pub struct NotEncodable(String);
+/// The value has no text form: a JSON map whose keys are no strings, a `u64` above 2^63 − 1. The
+/// message holds nothing of the value.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the value can't be kept: {why}")]
+pub struct NotEncodable {
+    why: &'static str,
+}
+
+impl NotEncodable {
+    /// `why` completes "the value can't be kept:".
+    pub const fn new(why: &'static str) -> Self {
+        Self { why }
+    }
+}
 
 /// What is kept is no value of the type asked for. The message holds nothing of the value.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -245,10 +255,9 @@ macro_rules! integers {
         impl Value for $int {
             fn encode(&self) -> Result<Vec<u8>, NotEncodable> {
                 // A store counts in signed 64 bits; what it can't count, it doesn't get.
-                match i64::try_from(*self) {
-                    Ok(number) => Ok(number.to_string().into_bytes()),
-                    Err(_) => Err(NotEncodable(format!("{self} is above {}", i64::MAX))),
-                }
+                let number = i64::try_from(*self);
+                let number = number.map_err(|_| NotEncodable::new("it is above 2^63 - 1"))?;
+                Ok(number.to_string().into_bytes())
             }
 
             fn decode(kept: &[u8]) -> Result<Self, NotDecodable> {
@@ -306,7 +315,7 @@ pub struct Json<T>(pub T);
 
 impl<T: Serialize + DeserializeOwned> Value for Json<T> {
     fn encode(&self) -> Result<Vec<u8>, NotEncodable> {
-        serde_json::to_vec(&self.0).map_err(|error| NotEncodable(error.to_string()))
+        json(&self.0)
     }
 
     fn decode(kept: &[u8]) -> Result<Self, NotDecodable> {
@@ -318,7 +327,8 @@ impl<T: Serialize + DeserializeOwned> Value for Json<T> {
 }
 
 /// A list that can be appended to in one step: a JSON array with each item on a line of its own,
-/// so that a store can count and drop items without reading JSON.
+/// so that a store can count and drop items without reading JSON. (An item that smuggles a line
+/// break in, as serde_json's `RawValue` can, counts as two.)
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct List<T>(pub Vec<T>);
 
@@ -348,5 +358,12 @@ impl<T: Serialize + DeserializeOwned> Value for List<T> {
 
 /// One item of a [`List`]. Compact JSON has no line break in it: inside strings it is escaped.
 pub(crate) fn list_item<T: Serialize>(item: &T) -> Result<Vec<u8>, NotEncodable> {
-    serde_json::to_vec(item).map_err(|error| NotEncodable(error.to_string()))
+    json(item)
+}
+
+/// The error of serde_json may quote the value, so it is not passed on.
+fn json<T: Serialize>(value: &T) -> Result<Vec<u8>, NotEncodable> {
+    serde_json::to_vec(value).map_err(|_| {
+        NotEncodable::new("it has no JSON form, as a map has none whose keys are no strings")
+    })
 }

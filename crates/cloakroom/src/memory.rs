@@ -147,9 +147,11 @@ impl Store for MemoryStore {
 }
 
 impl Inner {
+    // The clock is read under the lock: those who wait for it come later.
+
     fn create(&self, new: &Create<'_>) -> Result<Created, StoreError> {
-        let now = self.clock.now();
         let mut shard = self.shard(new.id.tag());
+        let now = self.clock.now();
         shard.forget_if_expired(new.id, now, &self.anonymous);
         if shard.records.contains_key(new.id) {
             return Ok(Created::Taken);
@@ -178,8 +180,8 @@ impl Inner {
     }
 
     fn apply(&self, apply: &Apply<'_>) -> Applied {
-        let now = self.clock.now();
         let mut shard = self.shard(apply.id.tag());
+        let now = self.clock.now();
         let (mut session, expires_at) = match shard.find(apply.id, now, &self.anonymous) {
             Found::Alive(session, expires_at) => (session, expires_at),
             Found::Unknown => return Applied::Unknown,
@@ -199,8 +201,8 @@ impl Inner {
     }
 
     fn rotate(&self, rotate: &Rotate<'_>) -> Rotated {
-        let now = self.clock.now();
         let mut shards = self.two_shards(rotate.old.tag(), rotate.new.tag());
+        let now = self.clock.now();
         shards.of_new().forget_if_expired(rotate.new, now, &self.anonymous);
         if shards.of_new().records.contains_key(rotate.new) {
             return Rotated::Taken;
@@ -247,8 +249,8 @@ impl Inner {
     }
 
     fn end(&self, id: &SessionId) -> Ended {
-        let now = self.clock.now();
         let mut shard = self.shard(id.tag());
+        let now = self.clock.now();
         match shard.find(id, now, &self.anonymous) {
             Found::Alive(..) => {
                 shard.end(id, now, &self.anonymous);

@@ -8,7 +8,8 @@
 //! 2. A verb happens whole or not at all. It looks at everything that can fail before it writes.
 //! 3. Every verb leaves, in the same step, a time to live on every record that it leaves.
 //! 4. [`Applied::Ended`] is answered for two minutes after a session was ended or rotated away (a
-//!    *marker* without data), [`Applied::Unknown`] where nothing is known.
+//!    *marker* without data), [`Applied::Unknown`] where nothing is known. A session that left its
+//!    index without being named, as by a limit, is `Ended` until its own end at least.
 //! 5. A verb gives up when its [`Patience`] ends, and says whether it can have happened.
 //!
 //! The conformance suite behind the feature `testing` holds a store to this.
@@ -47,8 +48,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// change.
     fn apply<'a>(&'a self, apply: Apply<'a>, patience: Patience) -> Answer<'a, Applied>;
 
-    /// Moves a session to a new id: the old one is ended, the new one made, in the same step. A
-    /// login goes ahead when the old session is not alive, with nothing carried.
+    /// Moves a session to a new id: the old one is ended, the new one made, in the same step. It is
+    /// a use, and renews the idle timeout. A login goes ahead when the old session is not alive, with
+    /// nothing carried. [`Rotated::Taken`], [`Rotated::Full`] and [`Rotated::Refused`] end nobody.
     fn rotate<'a>(&'a self, rotate: Rotate<'a>, patience: Patience) -> Answer<'a, Rotated>;
 
     /// Ends a session. Ending it again is no error. Works when the store is full.
@@ -212,7 +214,7 @@ pub enum Why<'a> {
         remembered: bool,
         /// Which fields of an anonymous session are kept.
         carried: &'a [FieldName],
-        /// What the new session holds besides.
+        /// What the new session holds besides; wins over what is kept or carried.
         fields: &'a Fields,
     },
 }

@@ -38,7 +38,7 @@ if why == 'renewal' then
   out = {}
   new = {
     created = old.created, absolute = old.absolute, idle = old.idle, cookie = old.cookie,
-    seen = now, user = old.user, fields = fields,
+    rest = old.rest, seen = now, user = old.user, fields = fields,
   }
 else
   new = new_life()

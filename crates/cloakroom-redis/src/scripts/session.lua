@@ -4,7 +4,8 @@
 --   {prefix}:{tag}:session:{id}   HASH   the application's fields, `~` and, for a user, `~user`
 --   {prefix}:{tag}:user           ZSET   id -> the last instant (ms) at which it can be alive
 -- `~` is "1 CREATED ABSOLUTE IDLE SEEN COOKIE": milliseconds, SEEN counted from CREATED, COOKIE s
--- (dropped when the browser closes) or r (remembered). In the place of a session that was ended
+-- (dropped when the browser closes) or r (remembered). What follows belongs to later versions, and is
+-- kept as it is. In the place of a session that was ended
 -- stands, for two minutes, the string "ended": a marker, without data.
 --
 -- A session is alive while its hash is there, its deadline has not passed and, if it has a user, its
@@ -57,8 +58,8 @@ end
 local function seen_every(session) return math.min(60000, math.floor(session.idle / 10)) end
 
 local function write_life(session)
-  return string.format('1 %s %s %s %s %s', ms(session.created), ms(session.absolute),
-    ms(session.idle), ms(session.seen - session.created), session.cookie)
+  return string.format('1 %s %s %s %s %s%s', ms(session.created), ms(session.absolute),
+    ms(session.idle), ms(session.seen - session.created), session.cookie, session.rest)
 end
 
 -- When it expires if it is used now. The one place in the scripts where time to live is decided.
@@ -94,11 +95,11 @@ local function find(key, index, most_fields)
 
   local layout = life and string.match(life, '^(%d+) ')
   if layout and layout ~= '1' then return nil, 'newer' end
-  local created, absolute, idle, seen, cookie =
-    string.match(life or '', '^1 (%d+) (%d+) (%d+) (%d+) ([sr])$')
-  if not created then return damaged('no life') end
+  local created, absolute, idle, seen, cookie, rest =
+    string.match(life or '', '^1 (%d+) (%d+) (%d+) (%d+) ([sr])(.*)$')
+  if not created or not (rest == '' or string.match(rest, '^ ')) then return damaged('no life') end
   if (index ~= nil) ~= (user ~= nil) then return damaged('not of its kind') end
-  session.user, session.cookie = user, cookie
+  session.user, session.cookie, session.rest = user, cookie, rest
   session.created, session.absolute = tonumber(created), tonumber(absolute)
   session.idle, session.seen = tonumber(idle), tonumber(created) + tonumber(seen)
 
@@ -230,7 +231,7 @@ end
 local function new_life()
   return {
     created = now, seen = now,
-    absolute = tonumber(argument()), idle = tonumber(argument()), cookie = argument(),
+    absolute = tonumber(argument()), idle = tonumber(argument()), cookie = argument(), rest = '',
   }
 end
 

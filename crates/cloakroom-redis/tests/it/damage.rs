@@ -72,6 +72,21 @@ async fn a_session_of_a_later_layout_is_nobodys_and_stays() {
     assert_eq!(server.command(&["HGET", &key, "~user"]).text(), "alice");
 }
 
+/// A later version may say more behind what this one knows: it is kept, through a rotation as well.
+#[tokio::test]
+async fn what_a_later_version_adds_to_a_life_is_kept() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let mut visitor = alice(&manager).await;
+    let (key, _) = keys_of(&visitor).await;
+    let life = server.command(&["HGET", &key, "~"]).text();
+    server.command(&["HSET", &key, "~", &format!("{life} Firefox on Linux")]);
+    visitor.visit(async |session| session.rotate().await.unwrap()).await;
+    let (key, _) = keys_of(&visitor).await;
+    let life = server.command(&["HGET", &key, "~"]).text();
+    assert!(life.ends_with(" s Firefox on Linux"), "{life}");
+}
+
 #[tokio::test]
 async fn a_value_that_can_not_be_counted_is_refused_and_stays() {
     let server = Server::start();
