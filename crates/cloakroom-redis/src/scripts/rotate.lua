@@ -67,8 +67,8 @@ end
 
 new.key, new.index, new.id = KEYS[2], new_index, id_of(KEYS[2])
 local expires = move_in(new, out)
-if old then
-  if old_index then redis.call('ZREM', old_index, old.id) end
-  leave_marker(old.key)
+if old or gone == 'newer' then
+  if old_index then redis.call('ZREM', old_index, id_of(KEYS[1])) end
+  leave_marker(KEYS[1])
 end
 return moved(new, expires, out)

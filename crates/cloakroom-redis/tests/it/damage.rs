@@ -70,6 +70,13 @@ async fn a_session_of_a_later_layout_is_nobodys_and_stays() {
     assert!(matches!(session.increment(VISITS, 1).await, Err(SessionError::Ended)));
     assert!(visit.close(200).await.set_cookie.is_none());
     assert_eq!(server.command(&["HGET", &key, "~user"]).text(), "alice");
+
+    // What a person asks for ends it all the same.
+    let visit = visitor.open();
+    let login = visit.session().log_in(cloakroom::User::new("alice").unwrap()).await;
+    assert_eq!(login.unwrap(), cloakroom::LogIn::Done);
+    assert!(visit.close(200).await.set_cookie.is_some());
+    assert_eq!(server.command(&["GET", &key]).text(), "ended");
 }
 
 /// A later version may say more behind what this one knows: it is kept, through a rotation as well.

@@ -9,3 +9,4 @@ mod trips;
 mod damage;
 mod faults;
 mod stays;
+mod processes;

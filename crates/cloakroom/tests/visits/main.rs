@@ -3,4 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports by panicking")]
 
 mod suite;
-mod dropped;
+mod in_flight;
+mod patience;

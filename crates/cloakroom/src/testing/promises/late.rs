@@ -14,7 +14,7 @@ use super::scene::{
 use crate::field::{Field, List};
 use crate::manager::{Manager, OpenVisit};
 use crate::settings::Settings;
-use crate::store::Verb;
+use crate::store::{User, Verb};
 use crate::testing::{FailingStore, Harness, Visitor};
 use crate::visit::{LogIn, SessionError};
 
@@ -51,7 +51,7 @@ pub fn after_a_logout_no_late_request_gets_in<H: Harness>(here: &H) {
     let user = scene.user("alice");
     let counter = Counter::new(here, settings());
     let rounds = scene.rounds(1);
-    let begin = |_: usize| (here.run(scene.logged_in(&user)), ());
+    let begin = |round: usize| here.run(either(&scene, &user, round % 4 < 2));
     let end = |_: usize, alice: &mut Visitor, round: &Round| {
         if let Some(line) = here.run(log_out(alice)) {
             assert!(is_removal(&line));
@@ -73,16 +73,7 @@ pub fn after_a_rotation_no_late_request_gets_in_and_none_is_lost<H: Harness>(her
     let scene = Scene::set(here);
     let user = scene.user("alice");
     let counter = Counter::new(here, settings());
-    let begin = |round: usize| {
-        let visitor = here.run(async {
-            if round.is_multiple_of(2) {
-                scene.logged_in(&user).await
-            } else {
-                scene.anonymous().await
-            }
-        });
-        (visitor, ())
-    };
+    let begin = |round: usize| here.run(either(&scene, &user, round.is_multiple_of(2)));
     let end = |_: usize, visitor: &mut Visitor, _: &Round| {
         here.run(async {
             let visit = visitor.open();
@@ -107,16 +98,7 @@ pub fn after_a_login_no_late_request_of_the_old_cookie_gets_in<H: Harness>(here:
     let scene = Scene::with(here, carrying(&[VISITS.name().clone()]));
     let user = scene.user("alice");
     let counter = Counter::new(here, scene.manager.settings().clone());
-    let begin = |round: usize| {
-        let visitor = here.run(async {
-            if round.is_multiple_of(2) {
-                scene.logged_in(&user).await
-            } else {
-                scene.anonymous().await
-            }
-        });
-        (visitor, ())
-    };
+    let begin = |round: usize| here.run(either(&scene, &user, round.is_multiple_of(2)));
     let end = |_: usize, visitor: &mut Visitor, _: &Round| {
         here.run(async {
             let visit = visitor.open();
@@ -133,6 +115,11 @@ pub fn after_a_login_no_late_request_of_the_old_cookie_gets_in<H: Harness>(here:
     };
     against_eight(here, &counter.managers, scene.rounds(1), |_| false, begin, end, after);
     counter.made_nothing();
+}
+
+/// Somebody who has logged in, or nobody's session.
+async fn either<H: Harness>(scene: &Scene<'_, H>, user: &User, logged_in: bool) -> Visitor {
+    if logged_in { scene.logged_in(user).await } else { scene.anonymous().await }
 }
 
 async fn counted(visitor: &Visitor) -> u64 {
@@ -168,7 +155,7 @@ fn against_eight<H: Harness>(
     managers: &[Manager; 2],
     rounds: usize,
     two_log_out: impl Fn(usize) -> bool,
-    begin: impl Fn(usize) -> (Visitor, ()),
+    begin: impl Fn(usize) -> Visitor,
     end: impl Fn(usize, &mut Visitor, &Round),
     after: impl Fn(usize, &mut Visitor, &Round),
 ) {
@@ -198,7 +185,7 @@ fn against_eight<H: Harness>(
 
     let all_rounds = || {
         for number in 0..rounds {
-            let (mut visitor, ()) = begin(number);
+            let mut visitor = begin(number);
             let round = Arc::new(Round {
                 cookie: visitor.cookie().unwrap().to_owned(),
                 two_log_out: two_log_out(number),

@@ -324,8 +324,10 @@ pub fn a_rotation_changes_the_token_and_nothing_else<H: Harness>(here: &H) {
             let old = visitor.clone();
             let before = id(&old).await.unwrap();
             let expected = who(&old).await;
+            here.pass(Duration::from_millis(20));
             let visit = visitor.open();
             let session = visit.session();
+            let deadline = session.deadline().await.unwrap();
             session.set(NOTE, "waits").unwrap();
             session.increment(VISITS, 2).await.unwrap();
             session.set(CART, "rides along").unwrap();
@@ -333,6 +335,7 @@ pub fn a_rotation_changes_the_token_and_nothing_else<H: Harness>(here: &H) {
             costs!(scene, [], {
                 assert_ne!(session.id().await.unwrap(), Some(before));
                 assert_eq!(session.user().await.unwrap(), expected);
+                assert_eq!(session.deadline().await.unwrap(), deadline);
                 assert_eq!(session.get(NOTE).await.unwrap().as_deref(), Some("waits"));
                 assert_eq!(session.get(CART).await.unwrap().as_deref(), Some("rides along"));
                 assert_eq!(session.get(VISITS).await.unwrap(), Some(2));

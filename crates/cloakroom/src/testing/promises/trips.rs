@@ -33,7 +33,7 @@ pub fn the_first_read_brings_everything_and_later_ones_are_free<H: Harness>(here
     here.run(async {
         let user = scene.user("alice");
         let alice = scene.logged_in(&user).await;
-        for first in 0..8 {
+        for first in 0..9 {
             let visit = alice.open();
             let session = visit.session();
             costs!(
@@ -44,6 +44,7 @@ pub fn the_first_read_brings_everything_and_later_ones_are_free<H: Harness>(here
                     1 => drop(session.user().await.unwrap()),
                     2 => drop(session.id().await.unwrap()),
                     3 => drop(session.expires_at().await.unwrap()),
+                    7 => drop(session.deadline().await.unwrap()),
                     4 => drop(session.expires_in().await.unwrap()),
                     5 => assert!(session.authenticated_within(HOUR).await.unwrap()),
                     6 => drop(session.if_logged_in().get(NOTE).await.unwrap().unwrap()),
@@ -55,6 +56,7 @@ pub fn the_first_read_brings_everything_and_later_ones_are_free<H: Harness>(here
                 assert_eq!(session.user().await.unwrap().as_ref(), Some(&user));
                 session.id().await.unwrap().unwrap();
                 session.expires_at().await.unwrap().unwrap();
+                session.deadline().await.unwrap().unwrap();
                 session.expires_in().await.unwrap().unwrap();
                 assert!(session.authenticated_within(HOUR).await.unwrap());
                 session.if_logged_in().get(VISITS).await.unwrap().unwrap();
@@ -124,6 +126,7 @@ pub fn a_newcomer_who_writes_nothing_costs_nothing<H: Harness>(here: &H) {
             assert_eq!(session.user().await.unwrap(), None);
             assert_eq!(session.id().await.unwrap(), None);
             assert_eq!(session.expires_at().await.unwrap(), None);
+            assert_eq!(session.deadline().await.unwrap(), None);
             assert_eq!(session.expires_in().await.unwrap(), None);
             assert!(!session.authenticated_within(HOUR).await.unwrap());
             assert_eq!(session.take(NOTE).await.unwrap(), None);

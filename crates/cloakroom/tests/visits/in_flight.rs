@@ -1,11 +1,13 @@
-//! A request that is given up while the store is at work.
+//! What happens while the store is at work: other operations of the request, and its end.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use cloakroom::store::{Answer, Applied, Apply, Create, Created, Ended, Patience, Rotate, Rotated};
+use cloakroom::store::{
+    Answer, Applied, Apply, Create, Created, Ended, Patience, Rotate, Rotated, Verb,
+};
 use cloakroom::testing::{FailingStore, Visitor};
 use cloakroom::{
     Field, Manager, MemoryStore, Prefix, SessionError, SessionId, Settings, Store, User,
@@ -20,9 +22,10 @@ fn later<'a, T: Send + 'a>(answer: Answer<'a, T>) -> Answer<'a, T> {
     Box::pin(async move {
         let answer = answer.await;
         let mut asked = false;
-        poll_fn(
-            |_| if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending },
-        )
+        poll_fn(|context| {
+            context.waker().wake_by_ref();
+            if std::mem::replace(&mut asked, true) { Poll::Ready(()) } else { Poll::Pending }
+        })
         .await;
         answer
     })
@@ -68,6 +71,67 @@ fn alice() -> User {
 async fn begin<F: Future>(future: &mut std::pin::Pin<&mut F>) {
     let pending = poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await;
     assert!(pending);
+}
+
+#[test]
+fn clones_that_read_at_once_travel_once() {
+    let (store, manager) = house();
+    block_on(async {
+        let alice = Visitor::logged_in(&manager, "alice").await.unwrap();
+        let before = store.calls().len();
+        let visit = alice.open();
+        let (one, other) = (visit.session(), visit.session());
+        let (mut first, mut second) = (pin!(one.user()), pin!(other.get(VISITS)));
+        begin(&mut first).await;
+        begin(&mut second).await;
+        assert!(first.await.unwrap().is_some());
+        assert_eq!(second.await.unwrap(), None);
+        assert_eq!(store.calls()[before..], [Verb::Apply]);
+    });
+}
+
+#[test]
+fn operations_of_one_request_take_turns() {
+    let (store, manager) = house();
+    block_on(async {
+        let visit = manager.open([]);
+        let (one, other) = (visit.session(), visit.session());
+        let mut first = pin!(one.increment(VISITS, 1));
+        let mut second = pin!(other.increment(VISITS, 1));
+        let mut closing = pin!(visit.close(200));
+        begin(&mut first).await;
+        begin(&mut second).await;
+        // The head waits for what was begun before it.
+        begin(&mut closing).await;
+        assert_eq!(first.await.unwrap(), 1);
+        assert_eq!(second.await.unwrap(), 2);
+        assert!(closing.await.set_cookie.is_some());
+        assert_eq!(store.calls(), [Verb::Create, Verb::Apply]);
+    });
+}
+
+/// What was written while an operation was on its way has not left with it.
+#[test]
+fn a_write_during_an_operation_waits_for_the_next() {
+    const NOTE: Field<String> = Field::new("note");
+    let (store, manager) = house();
+    block_on(async {
+        let mut visitor = Visitor::new(&manager);
+        let visit = visitor.open();
+        let session = visit.session();
+        session.set(NOTE, "left").unwrap();
+        {
+            let mut counting = pin!(session.increment(VISITS, 1));
+            begin(&mut counting).await;
+            session.set(NOTE, "written since").unwrap();
+            counting.await.unwrap();
+        }
+        assert_eq!(session.get(NOTE).await.unwrap().as_deref(), Some("written since"));
+        visitor.receive(&visit.close(200).await);
+        assert_eq!(store.calls(), [Verb::Create, Verb::Apply]);
+        let visit = visitor.open();
+        assert_eq!(visit.session().get(NOTE).await.unwrap().as_deref(), Some("written since"));
+    });
 }
 
 #[test]
