@@ -5,7 +5,7 @@ use cloakroom::{Prefix, SessionError, Settings};
 use cloakroom_redis::{InvalidUrl, RedisStore};
 use testbed::{Proxy, Server};
 
-use crate::house::{NOTE, VISITS, alice, keys_of, manager, manager_at};
+use crate::house::{NOTE, VISITS, alice, keys_of, manager, manager_at, manager_with};
 
 fn happened(error: SessionError) -> Happened {
     match error {
@@ -17,13 +17,14 @@ fn happened(error: SessionError) -> Happened {
 #[tokio::test]
 async fn a_frozen_server_costs_a_request_its_patience_once() {
     let server = Server::start();
-    let manager = manager(&server);
-    let visitor = alice(&manager).await;
+    let manager = manager_with(&server.url(), Settings::default().patience);
+    let visitor = alice(&self::manager(&server)).await;
     // The script is there, so that the increment is under way when the server freezes.
     visitor.open().session().increment(VISITS, 1).await.unwrap();
+    manager.check().await.unwrap();
     server.stop();
     let asked = std::time::Instant::now();
-    let visit = visitor.open();
+    let visit = manager.open([visitor.cookie().unwrap().as_bytes()]);
     let session = visit.session();
     assert_eq!(happened(session.increment(VISITS, 1).await.unwrap_err()), Happened::Perhaps);
     let waited = asked.elapsed();

@@ -1,5 +1,7 @@
 //! A service on a server, for tests that look at the server.
 
+use std::time::Duration;
+
 use cloakroom::testing::Visitor;
 use cloakroom::{Field, Manager, Prefix, SessionId, Settings};
 use cloakroom_redis::RedisStore;
@@ -8,9 +10,14 @@ use testbed::Server;
 pub(crate) const VISITS: Field<u64> = Field::new("visits");
 pub(crate) const NOTE: Field<String> = Field::new("note");
 
+/// With much patience: a busy machine may be slow, and few tests are about that.
 pub(crate) fn manager_at(url: &str) -> Manager {
+    manager_with(url, Duration::from_secs(30))
+}
+
+pub(crate) fn manager_with(url: &str, patience: Duration) -> Manager {
     let store = RedisStore::open(url, Prefix::new("shop").unwrap()).unwrap();
-    Manager::new(store, Settings::default())
+    Manager::new(store, Settings { patience, ..Settings::default() })
 }
 
 pub(crate) fn manager(server: &Server) -> Manager {

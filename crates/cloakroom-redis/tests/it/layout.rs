@@ -1,16 +1,12 @@
 //! What stands in the server, and who else can read and write it.
 
-use cloakroom::{Field, Manager, Prefix, Session, Settings, User};
-use cloakroom_redis::{RedisStore, scripts};
+use cloakroom::{Field, Manager, Session, User};
+use cloakroom_redis::scripts;
 use testbed::Server;
 
-const VISITS: Field<u64> = Field::new("visits");
-const NAME: Field<String> = Field::new("name");
+use crate::house::{VISITS, manager};
 
-fn manager(server: &Server) -> Manager {
-    let store = RedisStore::open(&server.url(), Prefix::new("shop").unwrap()).unwrap();
-    Manager::new(store, Settings::default())
-}
+const NAME: Field<String> = Field::new("name");
 
 async fn logged_in(manager: &Manager, user: &str) -> (Session, String) {
     let visit = manager.open([]);
