@@ -25,6 +25,7 @@ pub mod store;
 pub mod memory;
 pub mod cookie;
 pub mod settings;
+mod outcome;
 mod visit;
 pub mod session;
 pub mod manager;
@@ -32,8 +33,8 @@ pub mod manager;
 pub mod testing;
 
 pub use manager::{Head, Manager, OpenVisit};
+pub use outcome::{LogIn, SessionError};
 pub use session::{IfLoggedIn, LoggingIn, Session, UPDATE_TRIES};
-pub use visit::{LogIn, SessionError};
 
 pub use field::{
     Counter, Field, FieldName, InvalidFieldName, Json, Kept, List, NotDecodable, NotEncodable,

@@ -36,11 +36,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::cookie::presented;
+use crate::outcome::SessionError;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::store::{Patience, Store, StoreError};
 use crate::token::TokenMint;
-use crate::visit::{Desk, SessionError, Visit};
+use crate::visit::{Desk, Visit};
 
 /// Opens and closes the sessions of one cookie. Clones are the same manager.
 #[derive(Clone, Debug)]

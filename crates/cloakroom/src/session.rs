@@ -37,9 +37,10 @@ use serde::de::DeserializeOwned;
 use crate::change::{Fields, Operation};
 use crate::expiry::{Lifetime, Timestamp, Touch};
 use crate::field::{Counter, Field, FieldName, Kept, List, Value, list_item};
+use crate::outcome::{LogIn, Performed, SessionError};
 use crate::store::{OnlyIf, User};
 use crate::token::SessionId;
-use crate::visit::{LogIn, LoginTerms, Performed, SessionError, Visit, now_of};
+use crate::visit::{LoginTerms, Visit, now_of};
 
 /// How often [`Session::update`] tries before it answers [`SessionError::Contended`].
 pub const UPDATE_TRIES: u32 = 64;

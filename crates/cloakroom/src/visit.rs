@@ -16,22 +16,24 @@
 //! 4. Whatever the store acknowledged is told to the browser with the next head; what the browser
 //!    was not told of is ended.
 
+mod moves;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_lock::Mutex as Turn;
 
-use crate::change::{Change, Fields, Operation, Refusal, Rejection, Writes};
+use crate::change::{Change, Operation, Refusal, Writes};
 use crate::cookie::Presented;
-use crate::expiry::{Lifetime, Timestamp, Touch};
-use crate::field::{FieldName, Kept, NotDecodable, NotEncodable};
+use crate::expiry::{Timestamp, Touch};
+use crate::field::{FieldName, Kept};
+use crate::outcome::{Performed, SessionError};
 use crate::settings::Settings;
-use crate::store::{
-    Answer, Applied, Apply, Create, Created, Ended, Happened, InvalidUser, Login, OnlyIf, Patience,
-    Rotate, Rotated, Snapshot, Store, StoreError, User, Why,
-};
-use crate::token::{Issued, NoRandomness, SessionId, Tag, Token, TokenMint};
+use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store};
+use crate::token::{SessionId, Tag, Token, TokenMint};
+
+pub(crate) use moves::LoginTerms;
 
 /// What all visits of one manager share.
 #[derive(Debug)]
@@ -96,103 +98,6 @@ enum CookieChange {
 enum Head {
     ToCome,
     Left,
-}
-
-/// What an operation came to, if nothing went wrong.
-pub(crate) enum Performed {
-    Done(Option<Kept>),
-    /// There is no session, or none with somebody logged in, and that was asked for.
-    Nobody,
-    Conflict(Option<Kept>),
-}
-
-/// What a login came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "a login can be refused"]
-pub enum LogIn {
-    /// The user is logged in, under a new token.
-    Done,
-    /// The user has as many sessions as allowed; nothing was changed.
-    Full,
-}
-
-/// Why an operation on a session failed. Each kind has the status that answers it best.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SessionError {
-    /// The store could not do it, or could not say in time whether it did. 503.
-    #[error("the session store is unavailable: {0}")]
-    Unavailable(#[source] StoreError),
-    /// The store has already kept this request waiting for as long as it may. Not asked again. 503.
-    #[error("the session store kept this request waiting too long, so it was not asked again")]
-    OutOfPatience,
-    /// Others changed the field each time before we could. 503.
-    #[error("{field} was changed by others {tries} times in a row")]
-    Contended {
-        /// The field.
-        field: FieldName,
-        /// How often it was tried.
-        tries: u32,
-    },
-    /// No token could be made. 503.
-    #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
-    /// The session was logged out, revoked, rotated away, or expired during the request: nothing
-    /// was written. 409.
-    #[error("the session was ended while the request was on its way, so nothing was written")]
-    Ended,
-    /// It would break a limit, or can't be done to what is kept. Nothing was written. 422.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The user's name can't be one. 422.
-    #[error(transparent)]
-    InvalidUser(#[from] InvalidUser),
-    /// What is kept is not of the type of the field. It stays as it is. 422.
-    #[error("{field}: {reason}")]
-    NotDecodable {
-        /// The field.
-        field: FieldName,
-        /// What was expected.
-        reason: NotDecodable,
-    },
-    /// The value has no text form. A mistake of the application. 500.
-    #[error("{field}: {reason}")]
-    NotEncodable {
-        /// The field.
-        field: FieldName,
-        /// What is wrong with the value.
-        reason: NotEncodable,
-    },
-    /// The response head has left: no cookie can be set any more, and no write can wait for it. A
-    /// mistake of the application. 500.
-    #[error("the response head has left: {0}")]
-    HeadHasLeft(&'static str),
-}
-
-impl SessionError {
-    /// The status code that answers it.
-    pub fn status(&self) -> u16 {
-        match self {
-            Self::Unavailable(_)
-            | Self::OutOfPatience
-            | Self::Contended { .. }
-            | Self::NoRandomness(_) => 503,
-            Self::Ended => 409,
-            Self::Refused(_) | Self::InvalidUser(_) | Self::NotDecodable { .. } => 422,
-            Self::NotEncodable { .. } | Self::HeadHasLeft(_) => 500,
-        }
-    }
-
-    /// The seconds for `Retry-After`, where trying again may help.
-    pub fn retry_after(&self) -> Option<u32> {
-        (self.status() == 503).then_some(1)
-    }
-}
-
-/// How a login differs from the settings.
-pub(crate) struct LoginTerms {
-    pub(crate) remembered: Option<Lifetime>,
-    pub(crate) fields: Fields,
 }
 
 impl Visit {
@@ -304,161 +209,6 @@ impl Visit {
 
     pub(crate) fn touch(&self, touch: Touch) {
         self.used().touch = touch;
-    }
-
-    pub(crate) async fn log_in(
-        &self,
-        user: &User,
-        terms: LoginTerms,
-    ) -> Result<LogIn, SessionError> {
-        let _turn = self.turn.lock().await;
-        let old = {
-            let mut state = self.used();
-            state.before_a_new_token()?;
-            self.open(&mut state);
-            match &state.standing {
-                Standing::Presented(id) => Some(*id),
-                Standing::Live(live) => Some(live.id),
-                Standing::Unopened(_) | Standing::Newcomer => None,
-                Standing::Gone => {
-                    // What waited was meant for the session that is gone.
-                    state.waiting.clear();
-                    None
-                }
-            }
-        };
-        let settings = &self.desk.settings;
-        let login = Login { user, limit: settings.sessions_per_user };
-        let lifetime = terms.remembered.unwrap_or(settings.lifetime);
-        let remembered = terms.remembered.is_some();
-        let issued = self.desk.mint.issue_for(user.as_str())?;
-        let writes = self.used().waiting.clone();
-        let done = match old {
-            None => {
-                let fields = self.fields_of_a_fresh_login(&writes, &terms.fields)?;
-                let new = Create {
-                    id: &issued.id,
-                    lifetime,
-                    remembered,
-                    fields: &fields,
-                    login: Some(login),
-                };
-                self.create(new).await?
-            }
-            Some(old) => {
-                let why = Why::Login {
-                    login,
-                    lifetime,
-                    remembered,
-                    carried: &settings.carried_into_login,
-                    fields: &terms.fields,
-                };
-                let limits = &settings.limits;
-                let rotate = Rotate { old: &old, new: &issued.id, writes: &writes, limits, why };
-                match self.rotate_to(rotate).await? {
-                    Rotated::Done(snapshot) => Some(snapshot),
-                    Rotated::Full => None,
-                    Rotated::Refused(refusal) => return Err(refusal.into()),
-                    Rotated::Unknown | Rotated::Ended | Rotated::Taken => {
-                        return Err(SessionError::Ended);
-                    }
-                }
-            }
-        };
-        let Some(snapshot) = done else {
-            tracing::info!(event = "limit_reached", "a login found the user's sessions full");
-            return Ok(LogIn::Full);
-        };
-        tracing::info!(event = "logged_in", session = %issued.id, "logged in");
-        self.moved_in(issued, snapshot, &writes)?;
-        Ok(LogIn::Done)
-    }
-
-    /// What a login keeps that comes without a session: as if the waiting writes had made an
-    /// anonymous one first.
-    fn fields_of_a_fresh_login(
-        &self,
-        writes: &Writes,
-        fields: &Fields,
-    ) -> Result<Fields, SessionError> {
-        let settings = &self.desk.settings;
-        let carried = writes
-            .iter()
-            .filter(|(field, _)| settings.carried_into_login.contains(field))
-            .map(|(field, value)| (field.clone(), value.clone()));
-        let set = fields.iter().map(|(field, value)| (field.clone(), Some(value.clone())));
-        let change = Change { writes: carried.chain(set).collect(), operation: None };
-        fields_of(&change, settings).map(|(fields, _)| fields)
-    }
-
-    pub(crate) async fn rotate(&self) -> Result<(), SessionError> {
-        let _turn = self.turn.lock().await;
-        let (old, first) = {
-            let mut state = self.used();
-            state.before_a_new_token()?;
-            self.open(&mut state);
-            match &state.standing {
-                Standing::Presented(id) => (*id, !state.met),
-                Standing::Live(live) => (live.id, false),
-                Standing::Unopened(_) | Standing::Newcomer => return Ok(()),
-                Standing::Gone => return Err(SessionError::Ended),
-            }
-        };
-        let issued = self.desk.mint.issue(old.tag())?;
-        let writes = self.used().waiting.clone();
-        let limits = &self.desk.settings.limits;
-        let rotate =
-            Rotate { old: &old, new: &issued.id, writes: &writes, limits, why: Why::Renewal };
-        match self.rotate_to(rotate).await? {
-            Rotated::Done(snapshot) => {
-                tracing::info!(event = "rotated", session = %issued.id, was = %old, "rotated");
-                self.moved_in(issued, snapshot, &writes)
-            }
-            Rotated::Refused(refusal) => {
-                self.used().met = true;
-                Err(refusal.into())
-            }
-            Rotated::Unknown if first => {
-                self.used().standing = Standing::Newcomer;
-                Ok(())
-            }
-            Rotated::Unknown | Rotated::Ended | Rotated::Full | Rotated::Taken => {
-                self.used().standing = Standing::Gone;
-                Err(SessionError::Ended)
-            }
-        }
-    }
-
-    pub(crate) async fn log_out(&self) -> Result<(), SessionError> {
-        let _turn = self.turn.lock().await;
-        let id = {
-            let mut state = self.used();
-            self.open(&mut state);
-            match &state.standing {
-                Standing::Presented(id) => *id,
-                Standing::Live(live) => live.id,
-                // Logging out nobody makes nothing and clears nothing.
-                Standing::Unopened(_) | Standing::Newcomer | Standing::Gone => {
-                    state.waiting.clear();
-                    return Ok(());
-                }
-            }
-        };
-        let ended = self.ask(|store, patience| store.end(&id, patience)).await?;
-        let mut state = self.used();
-        state.waiting.clear();
-        match ended {
-            Ended::Now => {
-                tracing::info!(event = "logged_out", session = %id, "logged out");
-                state.cookie = CookieChange::Remove;
-                state.standing = Standing::Newcomer;
-            }
-            // Somebody else ended it, and may have handed this browser another token since: its
-            // cookie is not ours to remove.
-            Ended::Before => state.standing = Standing::Gone,
-            Ended::Unknown => state.standing = Standing::Newcomer,
-        }
-        Ok(())
     }
 
     /// Sends what waits, unless the handler failed, and says what the head has to tell the browser.
@@ -592,74 +342,6 @@ impl Visit {
         }
     }
 
-    async fn create_with(&self, change: &Change) -> Result<Performed, SessionError> {
-        let settings = &self.desk.settings;
-        let (fields, answer) = match fields_and_answer(change, settings) {
-            Ok(made) => made,
-            Err(Rejection::Conflict(kept)) => return Ok(Performed::Conflict(kept)),
-            Err(Rejection::Refused(refusal)) => return Err(refusal.into()),
-        };
-        if fields.is_empty() {
-            // Removing what never was makes no session.
-            self.used().sent(&change.writes);
-            return Ok(Performed::Done(answer));
-        }
-        let issued = self.desk.mint.issue_anonymous()?;
-        let lifetime = settings.anonymous;
-        let new =
-            Create { id: &issued.id, lifetime, remembered: false, fields: &fields, login: None };
-        let Some(snapshot) = self.create(new).await? else {
-            // Only a login can find a limit of sessions.
-            return Err(SessionError::Ended);
-        };
-        tracing::info!(event = "created", session = %issued.id, "an anonymous session was made");
-        self.moved_in(issued, snapshot, &change.writes)?;
-        Ok(Performed::Done(answer))
-    }
-
-    /// `None` if the user has as many sessions as allowed.
-    async fn create(&self, new: Create<'_>) -> Result<Option<Snapshot>, SessionError> {
-        let mut untold = Untold::of(&*self.desk.store, *new.id);
-        let created = self.ask(|store, patience| store.create(new, patience)).await;
-        untold.settle(&created);
-        match created? {
-            Created::Done(snapshot) => Ok(Some(snapshot)),
-            Created::Full => Ok(None),
-            // 256 random bits met themselves: rather than to guess why, refuse.
-            Created::Taken => Err(SessionError::Ended),
-        }
-    }
-
-    async fn rotate_to(&self, rotate: Rotate<'_>) -> Result<Rotated, SessionError> {
-        let mut untold = Untold::of(&*self.desk.store, *rotate.new);
-        let rotated = self.ask(|store, patience| store.rotate(rotate, patience)).await;
-        untold.settle(&rotated);
-        rotated
-    }
-
-    /// The browser's session is this one now, and its token goes out with the next head. Where the
-    /// request was given up meanwhile, no head will tell of it.
-    fn moved_in(
-        &self,
-        issued: Issued,
-        snapshot: Snapshot,
-        sent: &Writes,
-    ) -> Result<(), SessionError> {
-        let mut state = self.used();
-        if state.head == Head::Left {
-            state.standing = Standing::Gone;
-            self.desk.store.abandon(issued.id);
-        }
-        state.before_a_new_token()?;
-        let keep_for =
-            snapshot.life.remembered.then(|| snapshot.life.deadline().since(snapshot.now));
-        let Issued { token, id } = issued;
-        state.cookie = CookieChange::HandOut { token, id, keep_for };
-        state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
-        state.sent(sent);
-        Ok(())
-    }
-
     /// Takes a snapshot over, if the session is whom its key says it is.
     fn arrived(
         &self,
@@ -778,58 +460,10 @@ impl State {
     }
 }
 
-/// A new session that nobody was told of: ended when it is dropped, as it is when the request is
-/// cancelled while its answer is on the way.
-struct Untold<'a> {
-    store: &'a dyn Store,
-    id: Option<SessionId>,
-}
-
-impl<'a> Untold<'a> {
-    fn of(store: &'a dyn Store, id: SessionId) -> Self {
-        Self { store, id: Some(id) }
-    }
-
-    /// The answer is here; only when it leaves open whether the session was made, it is ended.
-    fn settle<T>(&mut self, answer: &Result<T, SessionError>) {
-        let open = matches!(
-            answer,
-            Err(SessionError::Unavailable(StoreError { happened: Happened::Perhaps, .. }))
-        );
-        if !open {
-            self.id = None;
-        }
-    }
-}
-
-impl Drop for Untold<'_> {
-    fn drop(&mut self) {
-        if let Some(id) = self.id {
-            self.store.abandon(id);
-        }
-    }
-}
-
 fn nobody_or_nothing(only_if: OnlyIf, waiting: Option<&Option<Kept>>) -> Performed {
     match only_if {
         OnlyIf::LoggedIn => Performed::Nobody,
         OnlyIf::Alive => Performed::Done(waiting.cloned().flatten()),
-    }
-}
-
-fn fields_and_answer(
-    change: &Change,
-    settings: &Settings,
-) -> Result<(Fields, Option<Kept>), Rejection> {
-    change.apply(&Fields::new(), &settings.limits)
-}
-
-fn fields_of(change: &Change, settings: &Settings) -> Result<(Fields, Option<Kept>), SessionError> {
-    match fields_and_answer(change, settings) {
-        Ok(made) => Ok(made),
-        Err(Rejection::Refused(refusal)) => Err(refusal.into()),
-        // Plain writes expect nothing.
-        Err(Rejection::Conflict(_)) => Err(SessionError::Ended),
     }
 }
 

@@ -47,6 +47,7 @@ impl Harness for OnSystemTime {
     }
 
     fn pass(&self, time: Duration) {
+        // The system's clock is nobody's to move; the suite asks for 300 ms at most.
         thread::sleep(time);
     }
 

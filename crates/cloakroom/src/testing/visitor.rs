@@ -1,9 +1,9 @@
 use std::fmt;
 
 use crate::manager::{Head, Manager, OpenVisit};
+use crate::outcome::{LogIn, SessionError};
 use crate::session::Session;
 use crate::store::User;
-use crate::visit::{LogIn, SessionError};
 
 /// A browser with one cookie, for an application's own tests: logged in without a login page.
 ///

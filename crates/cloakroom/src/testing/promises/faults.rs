@@ -7,11 +7,11 @@ use super::scene::{
     CART, NOTE, Scene, VISITS, close, costs, is_removal, log_in, log_out, settings, token, who,
 };
 use crate::manager::Manager;
+use crate::outcome::{LogIn, SessionError};
 use crate::settings::Settings;
 use crate::store::{SessionLimit, User, WhenFull};
 use crate::testing::{FailingStore, Failure, Harness, Visitor};
 use crate::token::{Keys, SecretKey};
-use crate::visit::{LogIn, SessionError};
 
 const FAILURES: [Failure; 2] = [Failure::NotReached, Failure::ReplyLost];
 

@@ -11,10 +11,10 @@ use super::scene::{
 use crate::change::Limits;
 use crate::expiry::{Lifetime, Touch};
 use crate::field::{Field, List};
+use crate::outcome::SessionError;
 use crate::settings::Settings;
 use crate::store::Verb;
 use crate::testing::Harness;
-use crate::visit::SessionError;
 
 const TEXT_AS_NUMBER: Field<u64> = Field::new("note");
 const SEEN: Field<List<u32>> = Field::new("seen");
@@ -357,7 +357,7 @@ pub fn a_login_over_an_ended_session_goes_ahead_fresh<H: Harness>(here: &H) {
             if knows {
                 assert_ended(session.increment(VISITS, 1).await);
             }
-            assert_eq!(session.log_in(user.clone()).await.unwrap(), crate::LogIn::Done);
+            assert_eq!(session.log_in(user.clone()).await.unwrap(), crate::outcome::LogIn::Done);
             session.increment(VISITS, 1).await.unwrap();
             close(&mut late, visit).await;
             let visit = late.open();

@@ -4,8 +4,8 @@
 use super::scene::{CART, NOTE, Scene, VISITS, at_once, close, log_out};
 use crate::field::Field;
 use crate::manager::Manager;
+use crate::outcome::SessionError;
 use crate::testing::{Harness, Visitor};
-use crate::visit::SessionError;
 
 const CLIENTS: usize = 64;
 

@@ -13,10 +13,10 @@ use super::scene::{
 };
 use crate::field::{Field, List};
 use crate::manager::{Manager, OpenVisit};
+use crate::outcome::{LogIn, SessionError};
 use crate::settings::Settings;
 use crate::store::{User, Verb};
 use crate::testing::{FailingStore, Harness, Visitor};
-use crate::visit::{LogIn, SessionError};
 
 const CLIENTS: usize = 8;
 const SEEN: Field<List<u32>> = Field::new("seen");

@@ -8,10 +8,10 @@ use super::scene::{
     CART, HOUR, NOTE, Scene, VISITS, assert_ended, at_once, carrying, close, costs, id, is_removal,
     lifetime, log_in, log_out, note, settings, token, who,
 };
+use crate::outcome::{LogIn, SessionError};
 use crate::settings::Settings;
 use crate::store::{SessionLimit, User, WhenFull};
 use crate::testing::{Harness, Visitor};
-use crate::visit::{LogIn, SessionError};
 
 fn at_most(sessions: u32, when_full: WhenFull) -> Settings {
     let at_most = NonZeroU32::new(sessions).unwrap();

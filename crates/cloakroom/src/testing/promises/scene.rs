@@ -8,11 +8,11 @@ use std::time::Duration;
 use crate::expiry::Lifetime;
 use crate::field::{Field, FieldName};
 use crate::manager::{Manager, OpenVisit};
+use crate::outcome::{LogIn, SessionError};
 use crate::settings::Settings;
 use crate::store::{Applied, Apply, OnlyIf, Patience, Store, User};
 use crate::testing::{FailingStore, Harness, Visitor};
 use crate::token::{SessionId, TokenMint};
-use crate::visit::{LogIn, SessionError};
 use crate::{change::Change, expiry::Touch};
 
 pub(super) const VISITS: Field<u64> = Field::new("visits");

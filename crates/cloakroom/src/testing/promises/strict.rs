@@ -6,11 +6,11 @@ use super::scene::{
     settings, token, who,
 };
 use crate::cookie::CookieSettings;
+use crate::outcome::LogIn;
 use crate::settings::Settings;
 use crate::store::Verb;
 use crate::testing::{Harness, Visitor};
 use crate::token::{Keys, SecretKey};
-use crate::visit::LogIn;
 
 const ONE: &str = "one secret of thirty-two bytes, and more";
 const OTHER: &str = "quite another of thirty-two bytes, and more";
@@ -258,7 +258,7 @@ pub fn a_token_of_a_retired_key_lives_until_it_is_rotated<H: Harness>(here: &H) 
         let keys = Some(Keys::new(key(OTHER)).with_fallback(key(ONE)));
         let newer = scene.manager_with(Settings { keys, ..settings() });
         let newest = scene.manager_with(sealed_with(OTHER));
-        let under = |manager: &crate::Manager, visitor: &Visitor| {
+        let under = |manager: &crate::manager::Manager, visitor: &Visitor| {
             let mut here = Visitor::new(manager);
             here.receive_line(&format!("{}; Path=/", visitor.cookie().unwrap()));
             here

@@ -201,7 +201,7 @@ pub fn an_expired_cookie_costs_a_first_write_two_trips<H: Harness>(here: &H) {
         let session = visit.session();
         let remembered = session.log_in(user).remembered(lifetime(HOUR, HOUR));
         let outcome = costs!(scene, [Rotate], remembered.await.unwrap());
-        assert_eq!(outcome, crate::LogIn::Done);
+        assert_eq!(outcome, crate::outcome::LogIn::Done);
         close(&mut visitor, visit).await;
     });
 }

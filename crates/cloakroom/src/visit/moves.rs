@@ -1,0 +1,282 @@
+//! How a visit comes to a token: a first write, a login, a rotation; and how it gives one up.
+
+use std::time::Instant;
+
+use super::{CookieChange, Head, Live, Standing, Visit};
+use crate::change::{Change, Fields, Rejection, Writes};
+use crate::expiry::Lifetime;
+use crate::outcome::{LogIn, Performed, SessionError};
+use crate::store::{
+    Create, Created, Ended, Happened, Login, Rotate, Rotated, Snapshot, Store, StoreError, User,
+    Why,
+};
+use crate::token::{Issued, SessionId};
+
+/// How a login differs from the settings.
+pub(crate) struct LoginTerms {
+    pub(crate) remembered: Option<Lifetime>,
+    pub(crate) fields: Fields,
+}
+
+impl Visit {
+    pub(crate) async fn log_in(
+        &self,
+        user: &User,
+        terms: LoginTerms,
+    ) -> Result<LogIn, SessionError> {
+        let _turn = self.turn.lock().await;
+        let old = {
+            let mut state = self.used();
+            state.before_a_new_token()?;
+            self.open(&mut state);
+            match &state.standing {
+                Standing::Presented(id) => Some(*id),
+                Standing::Live(live) => Some(live.id),
+                Standing::Unopened(_) | Standing::Newcomer => None,
+                Standing::Gone => {
+                    // What waited was meant for the session that is gone.
+                    state.waiting.clear();
+                    None
+                }
+            }
+        };
+        let settings = &self.desk.settings;
+        let login = Login { user, limit: settings.sessions_per_user };
+        let lifetime = terms.remembered.unwrap_or(settings.lifetime);
+        let remembered = terms.remembered.is_some();
+        let issued = self.desk.mint.issue_for(user.as_str())?;
+        let writes = self.used().waiting.clone();
+        let done = match old {
+            None => {
+                let fields = self.fields_of_a_fresh_login(&writes, &terms.fields)?;
+                let new = Create {
+                    id: &issued.id,
+                    lifetime,
+                    remembered,
+                    fields: &fields,
+                    login: Some(login),
+                };
+                self.create(new).await?
+            }
+            Some(old) => {
+                let why = Why::Login {
+                    login,
+                    lifetime,
+                    remembered,
+                    carried: &settings.carried_into_login,
+                    fields: &terms.fields,
+                };
+                let limits = &settings.limits;
+                let rotate = Rotate { old: &old, new: &issued.id, writes: &writes, limits, why };
+                match self.rotate_to(rotate).await? {
+                    Rotated::Done(snapshot) => Some(snapshot),
+                    Rotated::Full => None,
+                    Rotated::Refused(refusal) => return Err(refusal.into()),
+                    Rotated::Unknown | Rotated::Ended | Rotated::Taken => {
+                        return Err(SessionError::Ended);
+                    }
+                }
+            }
+        };
+        let Some(snapshot) = done else {
+            tracing::info!(event = "limit_reached", "a login found the user's sessions full");
+            return Ok(LogIn::Full);
+        };
+        tracing::info!(event = "logged_in", session = %issued.id, "logged in");
+        self.moved_in(issued, snapshot, &writes)?;
+        Ok(LogIn::Done)
+    }
+
+    /// What a login keeps that comes without a session: as if the waiting writes had made an
+    /// anonymous one first.
+    fn fields_of_a_fresh_login(
+        &self,
+        writes: &Writes,
+        fields: &Fields,
+    ) -> Result<Fields, SessionError> {
+        let settings = &self.desk.settings;
+        let carried = writes
+            .iter()
+            .filter(|(field, _)| settings.carried_into_login.contains(field))
+            .map(|(field, value)| (field.clone(), value.clone()));
+        let set = fields.iter().map(|(field, value)| (field.clone(), Some(value.clone())));
+        let change = Change { writes: carried.chain(set).collect(), operation: None };
+        match change.apply(&Fields::new(), &settings.limits) {
+            Ok((fields, _)) => Ok(fields),
+            Err(Rejection::Refused(refusal)) => Err(refusal.into()),
+            // Plain writes expect nothing.
+            Err(Rejection::Conflict(_)) => Err(SessionError::Ended),
+        }
+    }
+
+    pub(crate) async fn rotate(&self) -> Result<(), SessionError> {
+        let _turn = self.turn.lock().await;
+        let (old, first) = {
+            let mut state = self.used();
+            state.before_a_new_token()?;
+            self.open(&mut state);
+            match &state.standing {
+                Standing::Presented(id) => (*id, !state.met),
+                Standing::Live(live) => (live.id, false),
+                Standing::Unopened(_) | Standing::Newcomer => return Ok(()),
+                Standing::Gone => return Err(SessionError::Ended),
+            }
+        };
+        let issued = self.desk.mint.issue(old.tag())?;
+        let writes = self.used().waiting.clone();
+        let limits = &self.desk.settings.limits;
+        let rotate =
+            Rotate { old: &old, new: &issued.id, writes: &writes, limits, why: Why::Renewal };
+        match self.rotate_to(rotate).await? {
+            Rotated::Done(snapshot) => {
+                tracing::info!(event = "rotated", session = %issued.id, was = %old, "rotated");
+                self.moved_in(issued, snapshot, &writes)
+            }
+            Rotated::Refused(refusal) => {
+                self.used().met = true;
+                Err(refusal.into())
+            }
+            Rotated::Unknown if first => {
+                self.used().standing = Standing::Newcomer;
+                Ok(())
+            }
+            Rotated::Unknown | Rotated::Ended | Rotated::Full | Rotated::Taken => {
+                self.used().standing = Standing::Gone;
+                Err(SessionError::Ended)
+            }
+        }
+    }
+
+    pub(crate) async fn log_out(&self) -> Result<(), SessionError> {
+        let _turn = self.turn.lock().await;
+        let (id, first) = {
+            let mut state = self.used();
+            self.open(&mut state);
+            match &state.standing {
+                Standing::Presented(id) => (*id, !state.met),
+                Standing::Live(live) => (live.id, false),
+                // Logging out nobody makes nothing and clears nothing.
+                Standing::Unopened(_) | Standing::Newcomer | Standing::Gone => {
+                    state.waiting.clear();
+                    return Ok(());
+                }
+            }
+        };
+        let ended = self.ask(|store, patience| store.end(&id, patience)).await?;
+        let mut state = self.used();
+        state.waiting.clear();
+        match ended {
+            Ended::Now => {
+                tracing::info!(event = "logged_out", session = %id, "logged out");
+                state.cookie = CookieChange::Remove;
+                state.standing = Standing::Newcomer;
+            }
+            // Somebody else ended it, and may have handed this browser another token since: its
+            // cookie is not ours to remove.
+            Ended::Before => state.standing = Standing::Gone,
+            Ended::Unknown if first => state.standing = Standing::Newcomer,
+            Ended::Unknown => state.standing = Standing::Gone,
+        }
+        Ok(())
+    }
+
+    pub(super) async fn create_with(&self, change: &Change) -> Result<Performed, SessionError> {
+        let settings = &self.desk.settings;
+        let (fields, answer) = match change.apply(&Fields::new(), &settings.limits) {
+            Ok(made) => made,
+            Err(Rejection::Conflict(kept)) => return Ok(Performed::Conflict(kept)),
+            Err(Rejection::Refused(refusal)) => return Err(refusal.into()),
+        };
+        if fields.is_empty() {
+            // Removing what never was makes no session.
+            self.used().sent(&change.writes);
+            return Ok(Performed::Done(answer));
+        }
+        let issued = self.desk.mint.issue_anonymous()?;
+        let lifetime = settings.anonymous;
+        let new =
+            Create { id: &issued.id, lifetime, remembered: false, fields: &fields, login: None };
+        let Some(snapshot) = self.create(new).await? else {
+            // Only a login can find a limit of sessions.
+            return Err(SessionError::Ended);
+        };
+        tracing::info!(event = "created", session = %issued.id, "an anonymous session was made");
+        self.moved_in(issued, snapshot, &change.writes)?;
+        Ok(Performed::Done(answer))
+    }
+
+    /// `None` if the user has as many sessions as allowed.
+    async fn create(&self, new: Create<'_>) -> Result<Option<Snapshot>, SessionError> {
+        let mut untold = Untold::of(&*self.desk.store, *new.id);
+        let created = self.ask(|store, patience| store.create(new, patience)).await;
+        untold.settle(&created);
+        match created? {
+            Created::Done(snapshot) => Ok(Some(snapshot)),
+            Created::Full => Ok(None),
+            // 256 random bits met themselves: rather than to guess why, refuse.
+            Created::Taken => Err(SessionError::Ended),
+        }
+    }
+
+    async fn rotate_to(&self, rotate: Rotate<'_>) -> Result<Rotated, SessionError> {
+        let mut untold = Untold::of(&*self.desk.store, *rotate.new);
+        let rotated = self.ask(|store, patience| store.rotate(rotate, patience)).await;
+        untold.settle(&rotated);
+        rotated
+    }
+
+    /// The browser's session is this one now, and its token goes out with the next head. Where the
+    /// request was given up meanwhile, no head will tell of it.
+    fn moved_in(
+        &self,
+        issued: Issued,
+        snapshot: Snapshot,
+        sent: &Writes,
+    ) -> Result<(), SessionError> {
+        let mut state = self.used();
+        if state.head == Head::Left {
+            state.standing = Standing::Gone;
+            self.desk.store.abandon(issued.id);
+        }
+        state.before_a_new_token()?;
+        let keep_for =
+            snapshot.life.remembered.then(|| snapshot.life.deadline().since(snapshot.now));
+        let Issued { token, id } = issued;
+        state.cookie = CookieChange::HandOut { token, id, keep_for };
+        state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
+        state.sent(sent);
+        Ok(())
+    }
+}
+
+/// A new session that nobody was told of: ended when it is dropped, as it is when the request is
+/// cancelled while its answer is on the way.
+struct Untold<'a> {
+    store: &'a dyn Store,
+    id: Option<SessionId>,
+}
+
+impl<'a> Untold<'a> {
+    fn of(store: &'a dyn Store, id: SessionId) -> Self {
+        Self { store, id: Some(id) }
+    }
+
+    /// The answer is here; only when it leaves open whether the session was made, it is ended.
+    fn settle<T>(&mut self, answer: &Result<T, SessionError>) {
+        let open = matches!(
+            answer,
+            Err(SessionError::Unavailable(StoreError { happened: Happened::Perhaps, .. }))
+        );
+        if !open {
+            self.id = None;
+        }
+    }
+}
+
+impl Drop for Untold<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.store.abandon(id);
+        }
+    }
+}
