@@ -74,9 +74,6 @@ fn is_fit_for_publishing(package: &Package) -> Result {
     if package.description.is_none() {
         missing.push("a description");
     }
-    if package.repository.is_none() {
-        missing.push("a repository");
-    }
     if package.keywords.is_empty() || package.keywords.len() > 5 {
         missing.push("one to five keywords");
     }

@@ -30,7 +30,6 @@ pub(crate) struct Package {
     /// None: anywhere; empty: nowhere.
     publish: Option<Vec<String>>,
     pub(crate) description: Option<String>,
-    pub(crate) repository: Option<String>,
     pub(crate) keywords: Vec<String>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
 }
@@ -175,7 +174,7 @@ mod tests {
             serde_json::json!({
                 "id": id, "name": id, "version": "1.2.3", "license": "MIT", "publish": null,
                 "source": "registry+https://github.com/rust-lang/crates.io-index",
-                "rust_version": "1.90", "description": null, "repository": null,
+                "rust_version": "1.90", "description": null,
                 "keywords": [], "features": {},
             })
         };
