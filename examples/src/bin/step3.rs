@@ -47,7 +47,7 @@ async fn log_in(jar: SignedCookieJar, Form(form): Form<Login>) -> (SignedCookieJ
     (jar.add(cookie), Redirect::to("/"))
 }
 
-// HOLE: a GET changes something. Any page with `<img src="http://.../logout">` logs you out.
+// HOLE: a GET changes something. A link on any other site logs you out.
 // HOLE: only the browser forgets. The data stays in Redis, and whoever has copied the cookie is
 // still logged in, for ever: a visit that comes late, or from a thief, counts on.
 async fn log_out(jar: SignedCookieJar) -> (SignedCookieJar, Redirect) {

@@ -75,3 +75,14 @@ fn names_in_any_script_are_shown_as_they_are() {
         assert_eq!(page.header("Content-Type"), Some("text/plain; charset=utf-8"));
     }
 }
+
+#[test]
+fn step_4_refuses_what_is_no_name() {
+    let (server, step) = alone(4);
+    let mut browser = Browser::at(step.addr());
+    for name in ["", "%00", &"x".repeat(65)] {
+        let answer = browser.post_form("/login", &format!("username={name}"));
+        assert_eq!((answer.status, answer.set_cookies()), (422, vec![]), "{name}");
+    }
+    assert_eq!(server.keys(), [""; 0]);
+}
