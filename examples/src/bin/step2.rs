@@ -19,7 +19,7 @@ async fn index(
     };
     let username = cookie.value();
     // HOLE: the key is the user's name. All browsers of one user share one session, and a user
-    // named like another key of this server gets at that.
+    // named like another key of this server changes that.
     // HOLE: the key never expires. Every name that was ever typed in stays.
     let visits: u64 = redis.hincr(username, "visits", 1).await.map_err(examples::failed)?;
     Ok(format!("Logged in as {username}\nVisits: {visits}\n"))

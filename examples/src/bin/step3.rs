@@ -19,7 +19,7 @@ async fn index(
     };
     let username = cookie.value();
     // HOLE: the key is the user's name. All browsers of one user share one session, and a user
-    // named like another key of this server gets at that.
+    // named like another key of this server changes that.
     let visits: u64 = redis.hincr(username, "visits", 1).await.map_err(examples::failed)?;
     // HOLE: two steps. What dies after the first leaves a key that never expires. (The class that
     // the original ends with sends EXPIRE first, and leaves one at every first visit: a key that

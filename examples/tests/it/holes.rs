@@ -24,7 +24,7 @@ fn two_browsers_of_one_name_share_a_session_until_step_4() {
 }
 
 #[test]
-fn a_user_named_like_another_key_gets_at_it_until_step_4() {
+fn a_user_named_like_another_key_changes_it_until_step_4() {
     let named_like_a_key = |number| {
         let (server, step) = alone(number);
         server.command(&["HSET", "invoices", "visits", "41"]);
