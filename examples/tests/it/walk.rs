@@ -54,11 +54,11 @@ fn from_step_3_on_each_visit_gives_the_session_ten_seconds() {
         let mut alice = step.logged_in("alice");
         visit(&mut alice);
         let [key] = &sessions(&server)[..] else { panic!("one session") };
-        // As if eight seconds had gone by.
-        server.command(&["PEXPIRE", key, "2000"]);
+        // Another time to live than the visit will give: more, so that a slow machine has time.
+        server.command(&["EXPIRE", key, "100"]);
         visit(&mut alice);
         let left = server.ttl_ms(key);
-        assert!((2001..=10_000).contains(&left), "step {number}: {left} ms");
+        assert!((1..=10_000).contains(&left), "step {number}: {left} ms");
     }
 }
 
