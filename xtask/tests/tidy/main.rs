@@ -55,6 +55,8 @@ fn the_rust_version_is_stated_once() {
 }
 
 #[test]
-fn the_japanese_readme_follows_the_english_one() {
-    holds(words::readmes_have_one_structure);
+fn the_japanese_papers_follow_the_english_ones() {
+    for paper in words::TRANSLATED {
+        holds(|root| words::languages_have_one_structure(root, paper));
+    }
 }

@@ -46,13 +46,17 @@ pub(crate) fn rust_version_is_stated_once(root: &Path) -> Vec<String> {
     wrong
 }
 
+/// The papers for users, which are there in both languages: `README.md` and `README.ja.md`.
+pub(crate) const TRANSLATED: [&str; 2] = ["README", "docs/tutorial"];
+
 /// A section or an example that was added to one language only shows here; whether the sentences
 /// say the same is for a reader to see.
-pub(crate) fn readmes_have_one_structure(root: &Path) -> Vec<String> {
+pub(crate) fn languages_have_one_structure(root: &Path, paper: &str) -> Vec<String> {
+    let (english_name, japanese_name) = (format!("{paper}.md"), format!("{paper}.ja.md"));
     let read = |name: &str| {
         fs::read_to_string(root.join(name)).map_err(|_| vec![format!("{name} is missing")])
     };
-    let (english, japanese) = match (read("README.md"), read("README.ja.md")) {
+    let (english, japanese) = match (read(&english_name), read(&japanese_name)) {
         (Ok(english), Ok(japanese)) => (Outline::of(&english), Outline::of(&japanese)),
         (Err(wrong), _) | (_, Err(wrong)) => return wrong,
     };
@@ -62,14 +66,14 @@ pub(crate) fn readmes_have_one_structure(root: &Path) -> Vec<String> {
     };
     if levels(&english) != levels(&japanese) {
         wrong.push(format!(
-            "README.md and README.ja.md differ in their headings:\n{}\n{}",
+            "{english_name} and {japanese_name} differ in their headings:\n{}\n{}",
             english.listed(),
             japanese.listed()
         ));
     }
     if english.fences != japanese.fences {
         wrong.push(format!(
-            "README.md and README.ja.md differ in their code blocks:\n  {}\n  {}",
+            "{english_name} and {japanese_name} differ in their code blocks:\n  {}\n  {}",
             english.fences.join(", "),
             japanese.fences.join(", ")
         ));
@@ -161,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_readme_that_was_left_behind_is_found() {
+    fn a_paper_that_was_left_behind_in_one_language_is_found() {
         let english = "# A\n## Use\n```sh\n# a comment\n```\n## More\n```rust\n```";
         for (japanese, wrong) in [
             ("# あ\n## 使い方\n```sh\n```\n## 他\n```rust\n```", 0),
@@ -170,11 +174,12 @@ mod tests {
             ("# あ\n## 使い方\n```sh\n```\n## 他\n```text\n```", 1),
             ("# あ", 2),
         ] {
-            let folder = planted(&[("README.md", english), ("README.ja.md", japanese)]);
-            let found = readmes_have_one_structure(folder.path());
+            let folder = planted(&[("docs/a.md", english), ("docs/a.ja.md", japanese)]);
+            let found = languages_have_one_structure(folder.path(), "docs/a");
             assert_eq!(found.len(), wrong, "{japanese}: {found:?}");
         }
         let folder = planted(&[("README.md", english)]);
-        assert_eq!(readmes_have_one_structure(folder.path()), ["README.ja.md is missing"]);
+        let found = languages_have_one_structure(folder.path(), "README");
+        assert_eq!(found, ["README.ja.md is missing"]);
     }
 }
