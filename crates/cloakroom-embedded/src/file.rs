@@ -5,6 +5,8 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cloakroom::SessionId;
@@ -25,6 +27,10 @@ const LOCKED_WITHIN: Duration = Duration::from_secs(1);
 const SESSIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("sessions");
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 const LAYOUT_KEY: &str = "layout";
+/// How many transactions there were.
+const COMMITS_KEY: &str = "commits";
+/// The file beside it that says how many were acknowledged.
+const WITNESS: &str = "acknowledged";
 
 /// Everything live is in memory: the database's own cache serves its inner pages.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -144,16 +150,41 @@ impl Folder {
         if file.metadata().map_err(wrong)?.len() == 0 {
             return Err(OpenError::Damaged { path, what: "it is empty".into() });
         }
+        let rolled_back = Arc::<AtomicBool>::default();
         let database = not_panicking(&path, || {
             let backend = with(FileBackend::new(file).map_err(|error| error.to_string())?);
-            settings().create_with_backend(backend).map_err(|error| error.to_string())
+            let mut settings = settings();
+            let noted = rolled_back.clone();
+            settings.set_repair_callback(move |repair| {
+                // The one step of a repair at which the last transaction is given up.
+                if (0.25..0.35).contains(&repair.progress()) {
+                    noted.store(true, Ordering::SeqCst);
+                }
+            });
+            settings.create_with_backend(backend).map_err(|error| error.to_string())
         })?;
-        let sessions = Sessions { database, path };
-        let found = not_panicking(&sessions.path, || sessions.layout())?;
+        let about = not_panicking(&path, || about(&database))?;
+        let Some(found) = about.layout else {
+            return Err(OpenError::Damaged { path, what: "it says no layout".into() });
+        };
         if found > LAYOUT {
-            return Err(OpenError::Newer { path: sessions.path, found, known: LAYOUT });
+            return Err(OpenError::Newer { path, found, known: LAYOUT });
         }
-        Ok(sessions)
+        let witness = Witness::open(&self.path).map_err(wrong)?;
+        let (held, acknowledged) = (about.commits, witness.acknowledged());
+        if held < acknowledged {
+            let shown = self.path.join(WITNESS);
+            let what = format!(
+                "it holds {held} transactions of {acknowledged} that were acknowledged; if it is an \
+                 older copy, remove {} to go on from there",
+                shown.display()
+            );
+            return Err(OpenError::Damaged { path, what });
+        }
+        if rolled_back.load(Ordering::SeqCst) {
+            tracing::warn!(event = "rolled_back", path = %path.display(), "the last transaction was not whole, as a power cut leaves it: it had not been acknowledged, and was rolled back");
+        }
+        Ok(Sessions { database, path, commits: held, witness })
     }
 }
 
@@ -209,21 +240,63 @@ fn not_panicking<T>(path: &Path, step: impl FnOnce() -> Result<T, String>) -> Re
     done.map_err(|what| OpenError::Damaged { path: path.to_owned(), what })
 }
 
+/// How many transactions were acknowledged, beside the file and not in it.
+///
+/// The database gives up its last transaction when that is not whole, and can't tell one that a
+/// power cut left half written, of which nobody was told, from one that was damaged later. This says
+/// which it was. It is written after the transaction is on the disk, and not synced itself: a killed
+/// process leaves it exact, a power cut leaves it behind, and it is never ahead.
+struct Witness(File);
+
+impl Witness {
+    fn open(folder: &Path) -> io::Result<Self> {
+        Ok(Self(for_owner().create(true).open(folder.join(WITNESS))?))
+    }
+
+    /// A number and, so that garbage is not taken for one, its complement; 0 if it says nothing.
+    fn acknowledged(&self) -> u64 {
+        let mut bytes = [0; 16];
+        let mut file = &self.0;
+        if file.rewind().and_then(|()| file.read_exact(&mut bytes)).is_err() {
+            return 0;
+        }
+        let bytes = u128::from_le_bytes(bytes);
+        let (number, complement) = (bytes as u64, (bytes >> 64) as u64);
+        if number == !complement { number } else { 0 }
+    }
+
+    fn acknowledge(&self, number: u64) {
+        let bytes = u128::from(number) | u128::from(!number) << 64;
+        let mut file = &self.0;
+        // Without it, one more kind of damage goes unnoticed; nothing depends on it.
+        let _ = file.rewind().and_then(|()| file.write_all(&bytes.to_le_bytes()));
+    }
+}
+
+/// What the file says of itself.
+struct About {
+    layout: Option<u64>,
+    commits: u64,
+}
+
+fn about(database: &Database) -> Result<About, String> {
+    let about = || -> Result<_, redb::Error> {
+        let about = database.begin_read()?.open_table(ABOUT)?;
+        let number = |key| Ok::<_, redb::Error>(about.get(key)?.map(|number| number.value()));
+        Ok(About { layout: number(LAYOUT_KEY)?, commits: number(COMMITS_KEY)?.unwrap_or_default() })
+    };
+    about().map_err(|error| error.to_string())
+}
+
 /// The open file.
 pub(crate) struct Sessions {
     database: Database,
     path: PathBuf,
+    commits: u64,
+    witness: Witness,
 }
 
 impl Sessions {
-    fn layout(&self) -> Result<u64, String> {
-        let layout = || -> Result<_, redb::Error> {
-            let about = self.database.begin_read()?.open_table(ABOUT)?;
-            Ok(about.get(LAYOUT_KEY)?.map(|layout| layout.value()))
-        };
-        layout().map_err(|e| e.to_string())?.ok_or_else(|| "it says no layout".to_owned())
-    }
-
     /// Every record.
     pub(crate) fn load(&self) -> Result<Vec<(SessionId, Record)>, OpenError> {
         not_panicking(&self.path, || {
@@ -244,7 +317,8 @@ impl Sessions {
     }
 
     /// Writes all of it in one transaction, and returns when it is on the disk.
-    pub(crate) fn write(&self, writes: Writes) -> Result<(), String> {
+    pub(crate) fn write(&mut self, writes: Writes) -> Result<(), String> {
+        let commits = self.commits + 1;
         let write = || -> Result<(), redb::Error> {
             let transaction = self.database.begin_write()?;
             {
@@ -259,13 +333,17 @@ impl Sessions {
                     };
                 }
             }
+            transaction.open_table(ABOUT)?.insert(COMMITS_KEY, commits)?;
             transaction.commit()?;
             Ok(())
         };
         match catch_unwind(AssertUnwindSafe(write)) {
-            Ok(written) => written.map_err(|error| error.to_string()),
-            Err(_) => Err("the database gave up on the file".into()),
+            Ok(written) => written.map_err(|error| error.to_string())?,
+            Err(_) => return Err("the database gave up on the file".into()),
         }
+        self.commits = commits;
+        self.witness.acknowledge(commits);
+        Ok(())
     }
 
     /// Gives back to the system what has long been free, if that is most of the file.

@@ -24,7 +24,8 @@
 //! 4. What can't be written down is not shown. When the file fails, every verb is refused until it
 //!    could be opened again, and what it holds then is what the memory holds.
 //! 5. A file has one owner: a second process is refused. A file that is damaged, or of a later
-//!    layout, is refused too, and left as it is.
+//!    layout, is refused too, with what to do. That a file lacks writes that were acknowledged is
+//!    found as well, with a count beside it.
 //!
 //! It is for one process on one machine whose live sessions fit in its memory. To share sessions
 //! between machines, move to `cloakroom-redis`.

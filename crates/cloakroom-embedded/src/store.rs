@@ -86,8 +86,9 @@ struct Handle {
 
 impl EmbeddedStore {
     /// Opens the sessions of a folder; makes it, for its owner alone, if it is not there. Reads all
-    /// of it and checks every checksum, about a second for a few hundred megabytes, and blocks
-    /// that long.
+    /// of it, checks every checksum, and blocks that long: a quarter of a second for 100,000
+    /// sessions of 300 bytes, four seconds for a million. Waits a second for a process that is just
+    /// leaving the folder.
     pub fn open(folder: impl AsRef<Path>, settings: EmbeddedSettings) -> Result<Self, OpenError> {
         Self::open_on(folder.as_ref(), settings, |file| file)
     }

@@ -5,5 +5,6 @@ mod house;
 mod suites;
 mod reopen;
 mod refused;
+mod full;
 mod kill;
 mod speed;

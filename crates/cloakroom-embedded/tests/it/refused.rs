@@ -2,10 +2,15 @@
 
 use std::fs;
 
-use cloakroom_embedded::OpenError;
+use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore, OpenError};
 use redb::{Database, TableDefinition};
+use tempfile::TempDir;
 
 use crate::house::*;
+
+fn open_in(folder: &TempDir) -> Result<EmbeddedStore, OpenError> {
+    EmbeddedStore::open(folder.path(), EmbeddedSettings::default())
+}
 
 #[test]
 fn a_second_store_is_refused_with_the_process_that_has_the_folder() {
@@ -69,6 +74,9 @@ fn a_flipped_bit_is_refused_or_changes_nothing() {
     drop(store);
     let path = folder.path().join("sessions.redb");
     let whole = fs::read(&path).unwrap();
+    // Every opening is a transaction, so it is put back as well.
+    let beside = folder.path().join("acknowledged");
+    let witness = fs::read(&beside).unwrap();
     let mut found = 0;
     // The header bit by bit, and the rest here and there.
     let places = (0..512).chain((512..whole.len()).step_by(whole.len() / 400 + 1));
@@ -76,11 +84,8 @@ fn a_flipped_bit_is_refused_or_changes_nothing() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (turn % 8);
         fs::write(&path, &bytes).unwrap();
-        let opened = cloakroom_embedded::EmbeddedStore::open(
-            folder.path(),
-            cloakroom_embedded::EmbeddedSettings::default(),
-        );
-        match opened {
+        fs::write(&beside, &witness).unwrap();
+        match open_in(&folder) {
             Ok(store) => {
                 let same = ids.iter().all(|id| count_of(&store, *id) == Some(1));
                 assert!(
@@ -97,14 +102,56 @@ fn a_flipped_bit_is_refused_or_changes_nothing() {
     eprintln!("{found} flipped bits refused");
 }
 
+/// A file that nobody closed, as a kill leaves it: here the database would give up a damaged
+/// transaction as one that a power cut left half written.
+#[test]
+fn a_flipped_bit_in_a_file_that_nobody_closed_is_refused_or_changes_nothing() {
+    let folder = folder();
+    let store = open(&folder);
+    let ids: Vec<_> = (0..50).map(|_| created(&store, Some("alice"))).collect();
+    for id in &ids {
+        pollster::block_on(counted(&store, *id)).unwrap();
+    }
+    let left = fs::read(folder.path().join("sessions.redb")).unwrap();
+    let witness = fs::read(folder.path().join("acknowledged")).unwrap();
+    let other = self::folder();
+    let (file, beside) = (other.path().join("sessions.redb"), other.path().join("acknowledged"));
+    let (mut same, mut found, mut older) = (0, 0, 0);
+    for at in (0..left.len()).step_by(left.len() / 200 + 1).chain(0..320) {
+        let mut bytes = left.clone();
+        bytes[at] ^= 1;
+        fs::write(&file, &bytes).unwrap();
+        fs::write(&beside, &witness).unwrap();
+        match open_in(&other) {
+            Ok(store) => {
+                assert!(ids.iter().all(|id| count_of(&store, *id) == Some(1)), "byte {at}");
+                same += 1;
+            }
+            Err(error @ OpenError::Damaged { .. }) => {
+                found += 1;
+                if error.to_string().contains("that were acknowledged") {
+                    // Whoever has decided so goes on without it.
+                    fs::remove_file(&beside).unwrap();
+                    let store = open_in(&other).unwrap();
+                    assert!(ids[..49].iter().all(|id| count_of(&store, *id) == Some(1)));
+                    older += 1;
+                }
+            }
+            Err(error) => panic!("byte {at}: {error}"),
+        }
+    }
+    assert!(same > 0 && older > 0, "{same} {older}");
+    eprintln!("{same} changed nothing, {found} refused, {older} of them could be gone back from");
+}
+
 #[cfg(unix)]
 #[test]
 fn folder_and_files_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let folder = folder();
     let inner = folder.path().join("made/by/us");
-    let settings = cloakroom_embedded::EmbeddedSettings::default();
-    let _store = cloakroom_embedded::EmbeddedStore::open(&inner, settings).unwrap();
+    let settings = EmbeddedSettings::default();
+    let _store = EmbeddedStore::open(&inner, settings).unwrap();
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&inner), 0o700);
     for entry in fs::read_dir(&inner).unwrap() {
@@ -118,9 +165,9 @@ fn a_folder_that_can_not_be_written_to_is_named() {
     let folder = folder();
     let file = folder.path().join("a file");
     fs::write(&file, "").unwrap();
-    let settings = cloakroom_embedded::EmbeddedSettings::default;
+    let settings = EmbeddedSettings::default;
     for path in [file.clone(), file.join("below"), "/proc/nowhere".into()] {
-        let error = cloakroom_embedded::EmbeddedStore::open(&path, settings()).unwrap_err();
+        let error = EmbeddedStore::open(&path, settings()).unwrap_err();
         assert!(matches!(error, OpenError::NotAccessible { .. }), "{error}");
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     }
