@@ -7,6 +7,7 @@
 //!    in memory.
 
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
@@ -21,8 +22,9 @@ pub(crate) const SECRET_KEY_FALLBACKS: &str = "SECRET_KEY_FALLBACKS";
 const AFTER_HELP: &str = "\
 Secrets, by environment only:
   SECRET_KEY            Seals the cookies. At least 32 bytes without comma or space, as
-                        `openssl rand -hex 32` makes them. Without it a random one is
-                        taken: cookies end with the process, and instances can't share them
+                        `openssl rand -hex 32` makes them. Without it one is made and kept
+                        beside the sessions; with --store, where nothing is kept here, a random
+                        one is taken: cookies end with the process
   SECRET_KEY_FALLBACKS  Former keys, separated by commas: their cookies go on working
 
 Exit codes:
@@ -32,6 +34,7 @@ Exit codes:
 
 Examples:
   cloakroom serve
+  cloakroom serve --data ./sessions
   cloakroom serve --store redis://127.0.0.1:6379 --idle 10s";
 
 /// Server-side sessions for Rust web services.
@@ -64,13 +67,19 @@ pub(crate) struct Serve {
     #[arg(long, env = "PORT", default_value_t = 5000)]
     pub(crate) port: u16,
 
-    /// Where sessions are kept: `memory`, redis://HOST:PORT, rediss://HOST:PORT (TLS) or
-    /// unix:///PATH [default: memory]
+    /// Where sessions are kept: `memory` (nothing outlives the process), redis://HOST:PORT,
+    /// rediss://HOST:PORT (TLS) or unix:///PATH [default: files in the folder --data]
     ///
     /// With USER:PASSWORD@ before the host and /DATABASE after the port if need be. A URL with a
     /// password is safer in REDIS_URL than in a flag, which other users of the machine can see.
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "STORE")]
     pub(crate) store: Option<String>,
+
+    /// The folder in which sessions and the key of the cookies are kept, readable by you alone, and
+    /// for one process at a time; not used with --store [default: cloakroom in your state folder,
+    /// on Linux ~/.local/state]
+    #[arg(long, env = "CLOAKROOM_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
 
     /// What keeps this application's keys apart from others in the store: a-z 0-9 . _ -
     #[arg(long, env = "CLOAKROOM_PREFIX", default_value = "cloakroom-demo")]

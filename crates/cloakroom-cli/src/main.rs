@@ -19,6 +19,7 @@ use tokio::net::TcpListener;
 
 use crate::args::Serve;
 use crate::health::Readiness;
+use crate::store::Problem;
 
 /// How long requests under way may take to end once the process has been asked to.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
@@ -33,9 +34,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(serve: Serve) -> ExitCode {
-    let manager = match store::manager(&serve) {
+    let (manager, folder) = match store::manager(&serve) {
         Ok(manager) => manager,
-        Err(problem) => args::refuse(problem),
+        Err(Problem::Wrong(problem)) => args::refuse(problem),
+        Err(Problem::Failed(problem)) => return fail(problem),
     };
     let stop = match serve::asked_to_stop() {
         Ok(stop) => stop,
@@ -56,6 +58,9 @@ async fn run(serve: Serve) -> ExitCode {
     }
 
     // For the person who started it, whatever the log is set to.
+    if let Some(folder) = folder {
+        let _ = writeln!(std::io::stdout(), "Sessions are kept in {}", folder.display());
+    }
     let _ = writeln!(std::io::stdout(), "Listening on http://{address} (Ctrl-C ends it)");
     let stop = async {
         stop.await;

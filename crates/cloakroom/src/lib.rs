@@ -22,6 +22,7 @@ pub mod clock;
 pub mod field;
 pub mod change;
 pub mod store;
+pub mod engine;
 pub mod memory;
 pub mod cookie;
 pub mod settings;

@@ -84,6 +84,39 @@ impl SessionId {
         Some(Self { tag, hash })
     }
 
+    /// The id as bytes, for a store that keeps them so: `a` or `u` (whether it belongs to a user),
+    /// tag, hash.
+    pub fn to_bytes(&self) -> [u8; Self::BYTES] {
+        let (kind, tag) = self.tag.parts();
+        let mut bytes = [kind; Self::BYTES];
+        bytes[1..=TAG].copy_from_slice(tag);
+        bytes[1 + TAG..].copy_from_slice(&self.hash);
+        bytes
+    }
+
+    /// The id whose [`to_bytes`](Self::to_bytes) these are; `None` if they are no id's.
+    ///
+    /// ```
+    /// use cloakroom::{Prefix, SessionId, TokenMint};
+    /// let id = TokenMint::new(Prefix::default(), "session", None).issue_for("alice")?.id;
+    /// assert_eq!(SessionId::from_bytes(&id.to_bytes()), Some(id));
+    /// assert_eq!(SessionId::from_bytes(b"alice"), None);
+    /// # Ok::<(), cloakroom::NoRandomness>(())
+    /// ```
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (kind, rest) = bytes.split_first()?;
+        let (tag, hash) = rest.split_first_chunk()?;
+        let tag = match kind {
+            b'a' => Tag::Anonymous(*tag),
+            b'u' => Tag::User(*tag),
+            _ => return None,
+        };
+        Some(Self { tag, hash: hash.try_into().ok()? })
+    }
+
+    /// How many bytes an id has.
+    pub const BYTES: usize = 1 + TAG + 32;
+
     /// Where the session's keys live, and whether it belongs to a user.
     pub fn tag(&self) -> Tag {
         self.tag

@@ -6,11 +6,12 @@ use crate::folder::{crate_roots, manifest, packages, shown};
 use crate::source::files_of;
 
 /// Which of our crates each may depend on; its tests may use `testbed` as well.
-const BELOW: [(&str, &[&str]); 6] = [
+const BELOW: [(&str, &[&str]); 7] = [
     ("cloakroom", &[]),
+    ("cloakroom-embedded", &["cloakroom"]),
     ("cloakroom-redis", &["cloakroom"]),
     ("cloakroom-tower", &["cloakroom"]),
-    ("cloakroom-cli", &["cloakroom", "cloakroom-redis", "cloakroom-tower"]),
+    ("cloakroom-cli", &["cloakroom", "cloakroom-embedded", "cloakroom-redis", "cloakroom-tower"]),
     ("examples", &["cloakroom", "cloakroom-redis", "cloakroom-tower"]),
     ("testbed", &[]),
 ];

@@ -1,6 +1,7 @@
 //! How a test starts the demo and reads its pages.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use testbed::{Browser, Program, Request, Response, Server};
 
@@ -12,9 +13,17 @@ pub(crate) const OTHER_KEY: &str = "51c9e0a7d3b84f6288e1f07a9cb25d34";
 pub(crate) const LOGGED_IN: &str = "Logged in as ";
 pub(crate) const NOT_LOGGED_IN: &str = "You are not logged in.";
 
-/// Starts the demo on a free port.
+/// Starts the demo on a free port; in memory, unless the test says otherwise.
 pub(crate) fn serve(args: &[&str], env: &[(&str, &str)]) -> Program {
-    Program::start(CLOAKROOM, &[&["serve", "--port", "0"], args].concat(), env)
+    // The same variable further on counts, and a flag counts before it.
+    let env = [&[("REDIS_URL", "memory")], env].concat();
+    Program::start(CLOAKROOM, &[&["serve", "--port", "0"], args].concat(), &env)
+}
+
+/// Starts the demo on a free port, with its sessions in a folder.
+pub(crate) fn in_folder(folder: &Path, env: &[(&str, &str)]) -> Program {
+    let args = ["serve", "--port", "0", "--data", folder.to_str().unwrap()];
+    Program::start(CLOAKROOM, &args, env)
 }
 
 pub(crate) fn on_memory() -> Program {
@@ -29,9 +38,11 @@ pub(crate) fn at(url: &str) -> Program {
     serve(&[], &[("SECRET_KEY", KEY), ("REDIS_URL", url)])
 }
 
-/// Runs a test against the demo on memory, and against the demo on a server.
+/// Runs a test against the demo on memory, in a folder, and on a server.
 pub(crate) fn on_every_store(test: impl Fn(&Program)) {
     test(&on_memory());
+    let folder = tempfile::tempdir().unwrap();
+    test(&in_folder(folder.path(), &[("SECRET_KEY", KEY)]));
     let server = Server::start();
     test(&on(&server));
     assert_eq!(server.keys_without_ttl(), [""; 0]);

@@ -1,4 +1,4 @@
-//! The demo from outside: the whole binary, over HTTP, on memory and on a real server.
+//! The demo from outside: the whole binary, over HTTP, on memory, in a folder and on a real server.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
@@ -13,5 +13,6 @@ mod input;
 mod cross_site;
 mod headers;
 mod secrets;
+mod folder;
 mod start;
 mod stop;

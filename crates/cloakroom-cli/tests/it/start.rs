@@ -6,7 +6,10 @@ use crate::demo::*;
 
 /// Starts it, waits for its end, and answers its exit code and what it said.
 fn ended(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String) {
-    let program = Program::start(CLOAKROOM, args, env);
+    // Nothing is ever left in the home of whoever runs the tests.
+    let home = tempfile::tempdir().unwrap();
+    let env = [&[("HOME", home.path().to_str().unwrap())], env].concat();
+    let program = Program::start(CLOAKROOM, args, &env);
     (program.wait(), program.log())
 }
 
@@ -33,6 +36,7 @@ fn a_wrong_setting_is_refused_with_code_2_and_a_message_that_helps() {
         (&["serve", "--store", "redis://127.0.0.1/database"], "redis://HOST:PORT"),
         (&["serve", "--store", "rediss://127.0.0.1/#insecure"], "any certificate"),
         (&["serve", "--store", ""], "redis://HOST:PORT"),
+        (&["serve", "--data", ""], "--data"),
     ] {
         let (code, log) = ended(args, &key);
         assert_eq!(code, Some(2), "{args:?}: {log}");
@@ -110,11 +114,18 @@ fn a_host_that_is_not_ours_is_refused_with_code_1() {
 
 #[test]
 fn without_settings_it_says_what_that_means() {
-    let demo = Program::start(CLOAKROOM, &["--port", "0"], &[]);
+    let home = tempfile::tempdir().unwrap();
+    let env = [("HOME", home.path().to_str().unwrap())];
+    let demo = Program::start(CLOAKROOM, &["--port", "0"], &env);
     demo.addr();
+    let folder = home.path().join(".local/state/cloakroom");
+    assert!(demo.wait_for_log("Sessions are kept in ").ends_with(folder.to_str().unwrap()));
+    assert!(folder.join("sessions.redb").exists() && folder.join("secret-key").exists());
+    assert_eq!(demo.log().matches("http://127.0.0.1").count(), 1, "{}", demo.log());
+
+    let demo = Program::start(CLOAKROOM, &["--port", "0", "--store", "memory"], &env);
     assert!(demo.wait_for_log("SECRET_KEY is not set").contains("WARN"));
     assert!(demo.wait_for_log("in the memory of this process").contains("WARN"));
-    assert_eq!(demo.log().matches("http://127.0.0.1").count(), 1, "{}", demo.log());
 }
 
 #[test]
@@ -126,7 +137,10 @@ fn a_flag_counts_before_its_variable() {
     assert_eq!(server.keys().len(), 2);
     let demo = serve(&["--store", "memory"], &env);
     assert_eq!(Request::get(demo.addr(), "/readyz").send().status, 200);
-    let demo = Program::start(CLOAKROOM, &[], &[("PORT", "0"), ("CLOAKROOM_IDLE", "10s")]);
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().to_str().unwrap();
+    let env = [("PORT", "0"), ("CLOAKROOM_IDLE", "10s"), ("XDG_STATE_HOME", state)];
+    let demo = Program::start(CLOAKROOM, &[], &env);
     assert!(logged_in_at(demo.addr(), "alice").get("/").text().contains("10 seconds"));
 }
 
@@ -161,7 +175,8 @@ fn help_tells_everything_that_can_be_set() {
             "SECRET_KEY",
             "SECRET_KEY_FALLBACKS",
             "Exit codes",
-            "[default: memory]",
+            "--data",
+            "CLOAKROOM_DATA",
             "[default: 5000]",
         ] {
             assert!(help.contains(part), "{part}:\n{help}");

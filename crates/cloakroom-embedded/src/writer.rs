@@ -1,0 +1,102 @@
+//! The thread that writes: one transaction after another, and the sweeper between them. It is also
+//! the one that opens the file again after it failed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cloakroom::SessionId;
+use cloakroom::engine::{Engine, Record};
+
+use crate::file::{OpenError, Sessions};
+use crate::queue::{Queue, Work};
+use crate::record::Writes;
+
+/// How long to wait before a file that failed is tried again.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// What the store and its writer share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) queue: Queue,
+    pub(crate) path: PathBuf,
+}
+
+/// Opens the file.
+pub(crate) type Open = Box<dyn Fn() -> Result<Sessions, OpenError> + Send>;
+
+/// Writes until the store is dropped.
+pub(crate) fn run(shared: &Arc<Shared>, mut sessions: Sessions, open: &Open) {
+    let _closed = Closed(shared);
+    loop {
+        match shared.queue.next() {
+            Work::Write(writes) => match sessions.write(writes) {
+                Ok(()) => shared.queue.written(),
+                Err(problem) => {
+                    let path = shared.path.display();
+                    tracing::error!(event = "file_failed", %path, problem, "sessions can't be written: every request that needs one is refused until they can");
+                    shared.queue.close(&format!("the file can't be written: {problem}"));
+                    drop(sessions);
+                    let Some(again) = reopen(shared, open) else { return };
+                    sessions = again;
+                    tracing::warn!(event = "file_reopened", %path, "sessions can be written again");
+                }
+            },
+            Work::Sweep => {
+                shared.engine.sweep(|changes| {
+                    // Refused only while the file fails, and found expired again after it.
+                    let _ = shared.queue.note(changes);
+                });
+            }
+            Work::End => return,
+        }
+    }
+}
+
+/// Tries until the file can be opened and written to, and has the memory hold what it holds; `None`
+/// if the store ends before.
+fn reopen(shared: &Shared, open: &Open) -> Option<Sessions> {
+    loop {
+        if shared.queue.ends_within(TRIED_AGAIN_AFTER) {
+            return None;
+        }
+        match open().and_then(|sessions| read(shared, sessions)) {
+            Ok((sessions, records)) => {
+                // Nobody is in a shard now, so nobody sees the store open with another memory.
+                shared.engine.replace(records, || shared.queue.open());
+                return Some(sessions);
+            }
+            Err(problem) => {
+                tracing::error!(event = "file_still_fails", %problem);
+            }
+        }
+    }
+}
+
+/// What the file holds that has not expired. The rest is removed from it, which shows as well that
+/// it can be written.
+pub(crate) fn read(
+    shared: &Shared,
+    mut sessions: Sessions,
+) -> Result<(Sessions, Vec<(SessionId, Record)>), OpenError> {
+    let now = shared.engine.clock().now();
+    let (live, expired): (Vec<_>, Vec<_>) =
+        sessions.load()?.into_iter().partition(|(_, record)| record.expires_at > now);
+    let expired: Writes = expired.into_iter().map(|(id, _)| (id, None)).collect();
+    let path = || shared.path.clone();
+    let not_written =
+        |problem| OpenError::NotAccessible { path: path(), source: std::io::Error::other(problem) };
+    sessions.write(expired).map_err(not_written)?;
+    // About what a record of a few fields takes.
+    sessions.compact(live.len() as u64 * 512)?;
+    Ok((sessions, live))
+}
+
+/// Whatever ends the writer, nobody waits for it any more.
+struct Closed<'a>(&'a Shared);
+
+impl Drop for Closed<'_> {
+    fn drop(&mut self) {
+        self.0.queue.close("the store has ended");
+    }
+}

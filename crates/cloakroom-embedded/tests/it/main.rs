@@ -1,0 +1,10 @@
+//! The store on real files.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports by panicking")]
+
+mod house;
+mod suites;
+mod reopen;
+mod refused;
+mod full;
+mod kill;
+mod speed;
