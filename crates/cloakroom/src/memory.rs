@@ -145,3 +145,19 @@ fn sweep_until_dropped(store: &Weak<Inner>, dropped: &mpsc::Receiver<()>) {
         store.engine.sweep(|_| ());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sweeper_ends_with_its_store() {
+        let store = MemoryStore::new();
+        let (sender, receiver) = mpsc::channel::<()>();
+        let swept = Arc::downgrade(&store.0);
+        let sweeper = std::thread::spawn(move || sweep_until_dropped(&swept, &receiver));
+        // As the store does when it is dropped; the sweeper hears it at once.
+        drop((store, sender));
+        sweeper.join().unwrap();
+    }
+}

@@ -9,4 +9,6 @@ mod change;
 #[cfg(feature = "testing")]
 mod failing;
 #[cfg(feature = "testing")]
+mod memory;
+#[cfg(feature = "testing")]
 mod suite;
