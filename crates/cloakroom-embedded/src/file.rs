@@ -142,6 +142,13 @@ impl Folder {
             let unfinished = self.path.join(UNFINISHED);
             let file = for_owner().create(true).truncate(true).open(&unfinished).map_err(wrong)?;
             not_panicking(&unfinished, || make(file))?;
+            // What an earlier file had acknowledged, which somebody moved away, is not this one's.
+            match std::fs::remove_file(self.path.join(WITNESS)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(wrong(error));
+                }
+                _ => {}
+            }
             std::fs::rename(&unfinished, &path).map_err(wrong)?;
             #[cfg(unix)]
             File::open(&self.path).and_then(|folder| folder.sync_all()).map_err(wrong)?;

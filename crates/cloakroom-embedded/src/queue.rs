@@ -137,11 +137,19 @@ impl Queue {
         loop {
             let state = &mut *guard;
             let now = Instant::now();
-            let due = |since: Option<Instant>, within| since.map(|since: Instant| since + within);
-            let gathered = due(state.gathering_since, self.window)
-                .map(|at| if state.bytes >= FULL || state.ending { now } else { at });
-            let touches = due(state.touched_since, TOUCHES_WITHIN.max(self.window))
-                .map(|at| if state.ending { now } else { at });
+            // A window that no clock can tell the end of is one without an end.
+            let due = |since: Option<Instant>, within| since?.checked_add(within);
+            let at_once = |since: Option<Instant>, at| if state.ending { since } else { at };
+            let gathered = at_once(state.gathering_since, due(state.gathering_since, self.window));
+            let gathered = if state.bytes >= FULL { state.gathering_since } else { gathered };
+            let touches = due(state.touched_since, TOUCHES_WITHIN.max(self.window));
+            let touches = at_once(state.touched_since, touches);
+            // First, for under steady load there is always something to write.
+            let sweep = state.swept.map_or(now, |swept| swept + SWEPT_EVERY);
+            if sweep <= now && !state.ending {
+                state.swept = Some(now);
+                return Work::Sweep;
+            }
             let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
             if is_due(gathered) || is_due(touches) {
                 let mut writes = std::mem::take(&mut state.gathering);
@@ -157,11 +165,6 @@ impl Queue {
             }
             if state.ending {
                 return Work::End;
-            }
-            let sweep = state.swept.map_or(now, |swept| swept + SWEPT_EVERY);
-            if sweep <= now {
-                state.swept = Some(now);
-                return Work::Sweep;
             }
             let until = [gathered, touches].into_iter().flatten().fold(sweep, Instant::min);
             let waited = self.work.wait_timeout(guard, until.saturating_duration_since(now));

@@ -58,7 +58,7 @@ impl Line {
     fn attempt(&self) -> (Attempt, u64) {
         let mut current = self.lock();
         let attempt = match &current.attempt {
-            Some(attempt) if !matches!(&*attempt.borrow(), Some(Err(_))) => attempt.clone(),
+            Some(attempt) if is_good(attempt) => attempt.clone(),
             _ => {
                 current.number += 1;
                 let attempt = self.connect(current.number);
@@ -102,6 +102,15 @@ impl Line {
     /// Nothing panics while it holds this lock.
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.0.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether it may still connect, or has.
+fn is_good(attempt: &Attempt) -> bool {
+    match &*attempt.borrow() {
+        Some(came_to) => came_to.is_ok(),
+        // Its task ended without a word, as when its runtime was shut down.
+        None => attempt.has_changed().is_ok(),
     }
 }
 

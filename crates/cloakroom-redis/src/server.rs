@@ -1,6 +1,7 @@
 //! Calls to the server. One waits as long as its caller has patience and no longer, and nothing is
 //! sent twice that can have happened.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use cloakroom::store::{Happened, Patience};
@@ -59,12 +60,12 @@ impl Server {
     /// Connects at the first call, so that a service starts while its server is away.
     pub(crate) fn open(url: &str) -> Result<Self, InvalidUrl> {
         Handle::try_current().map_err(|_| InvalidUrl::NoRuntime)?;
-        if url.ends_with("#insecure") {
-            return Err(InvalidUrl::Insecure);
-        }
         let unreadable = |error: RedisError| InvalidUrl::Url(error.category().to_owned());
         let info = url.into_connection_info().map_err(unreadable)?;
-        if let ConnectionAddr::TcpTls { .. } = info.addr() {
+        if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
+            if *insecure {
+                return Err(InvalidUrl::Insecure);
+            }
             // rustls wants one provider for the process; an application's own choice stands.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
@@ -88,31 +89,40 @@ impl Server {
     }
 
     pub(crate) async fn call(&self, call: &Call, patience: Patience) -> Result<Value, Failure> {
-        within(patience, async {
-            match self.send(&call.command("EVALSHA", call.script.sha())).await {
+        let sent = AtomicBool::new(false);
+        let answer = async {
+            match self.send(&call.command("EVALSHA", call.script.sha()), &sent).await {
                 // The server has forgotten the script, so it has not run it. One that was flushed or
                 // failed over learns it again in passing.
                 Err(failure) if failure.no_script => {
-                    self.send(&call.command("EVAL", call.script.text)).await
+                    self.send(&call.command("EVAL", call.script.text), &sent).await
                 }
                 other => other,
             }
-        })
-        .await
+        };
+        within(patience, answer, &sent).await
     }
 
     pub(crate) async fn ping(&self, patience: Patience) -> Result<(), Failure> {
-        within(patience, self.send(&redis::cmd("PING"))).await.map(drop)
+        let sent = AtomicBool::new(false);
+        within(patience, self.send(&redis::cmd("PING"), &sent), &sent).await.map(drop)
     }
 
-    async fn send(&self, command: &Cmd) -> Result<Value, Failure> {
+    /// Notes in `sent` that from now on the command can have happened.
+    async fn send(&self, command: &Cmd, sent: &AtomicBool) -> Result<Value, Failure> {
         let mut line = match self.line.connection().await {
             Ok(line) => line,
             Err(error) => return Err(Failure::of(Happened::No, error)),
         };
+        sent.store(true, Ordering::SeqCst);
         let answer = line.connection.send_packed_command(command).await;
         answer.and_then(Value::extract_error).map_err(|error| {
-            if error.is_unrecoverable_error() {
+            // A primary that became a replica keeps the connection; its name may lead to the new one.
+            let demoted = matches!(
+                error.kind(),
+                ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
+            );
+            if error.is_unrecoverable_error() || demoted {
                 line.forget();
             }
             // An error that the server answered came before the first write: that is how the
@@ -144,12 +154,16 @@ impl Call {
 async fn within<T>(
     Patience(patience): Patience,
     answer: impl Future<Output = Result<T, Failure>>,
+    sent: &AtomicBool,
 ) -> Result<T, Failure> {
     match tokio::time::timeout(patience, answer).await {
         Ok(answer) => answer,
         Err(_) => {
             let reason = TooLate(patience).into();
-            Err(Failure { happened: Happened::Perhaps, no_script: false, reason })
+            // While there was no connection, nothing was sent.
+            let sent = sent.load(Ordering::SeqCst);
+            let happened = if sent { Happened::Perhaps } else { Happened::No };
+            Err(Failure { happened, no_script: false, reason })
         }
     }
 }

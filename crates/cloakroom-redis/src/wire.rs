@@ -362,7 +362,7 @@ impl Words {
         Ok(match outcome {
             b"unknown" => unknown.into(),
             b"ended" => ended.into(),
-            // A session of a later version is nobody's to end or to replace from here.
+            // A session of a later version is not for us to read; only who asks for it ends it.
             b"newer" => Reply { oddity: Some(Oddity::Newer), ..ended.into() },
             b"damaged" => Reply { oddity: Some(Oddity::Damaged(self.text()?)), ..unknown.into() },
             _ => return Err(Garbled("an outcome that the script does not have")),

@@ -78,12 +78,17 @@ impl Operation {
 /// What a session may hold. More is refused before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Fields per session; the layout takes 1,024 at most.
+    /// Fields per session; above [`Limits::FIELDS_AT_MOST`] it counts as that.
     pub fields: u32,
     /// Bytes per value.
     pub value_bytes: u32,
     /// Bytes of all names and values of a session.
     pub session_bytes: u32,
+}
+
+impl Limits {
+    /// How many fields the layout of a session takes.
+    pub const FIELDS_AT_MOST: u32 = 1_024;
 }
 
 /// Why a change was not applied, though the session is there. Nothing of it was.

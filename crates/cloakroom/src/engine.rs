@@ -235,16 +235,21 @@ impl Engine {
                 Err(rejection) => return rejection,
             },
             (Why::Login { login, lifetime, remembered, carried, fields }, found) => {
+                let same_user = |old: &Content| old.user.as_ref() == Some(login.user);
+                let before = match found {
+                    Found::Alive(old, _) if same_user(&old) => Some((old.fields, true)),
+                    Found::Alive(old, _) if old.user.is_none() => Some((old.fields, false)),
+                    // Who comes with an expired session is a newcomer: their writes count.
+                    Found::Unknown => Some((Fields::new(), false)),
+                    Found::Alive(..) | Found::Ended => None,
+                };
                 let mut kept = Fields::new();
-                if let Found::Alive(old, _) = found {
-                    let same_user = old.user.as_ref() == Some(login.user);
-                    if same_user || old.user.is_none() {
-                        kept = match written(&old.fields, rotate) {
-                            Ok(fields) => fields,
-                            Err(rejection) => return rejection,
-                        };
-                        kept.retain(|field, _| same_user || carried.contains(field));
-                    }
+                if let Some((fields, keeps_all)) = before {
+                    kept = match written(&fields, rotate) {
+                        Ok(fields) => fields,
+                        Err(rejection) => return rejection,
+                    };
+                    kept.retain(|field, _| keeps_all || carried.contains(field));
                 }
                 let set = fields.iter().map(|(name, value)| (name.clone(), Some(value.clone())));
                 let change = Change { writes: set.collect(), operation: None };

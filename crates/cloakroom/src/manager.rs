@@ -35,6 +35,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::change::Limits;
 use crate::cookie::presented;
 use crate::outcome::SessionError;
 use crate::session::Session;
@@ -58,7 +59,9 @@ impl Manager {
     }
 
     /// A manager over a store that others hold as well.
-    pub fn over(store: Arc<dyn Store>, settings: Settings) -> Self {
+    pub fn over(store: Arc<dyn Store>, mut settings: Settings) -> Self {
+        // More is no session of the layout, and would be taken for damage under a lower limit.
+        settings.limits.fields = settings.limits.fields.min(Limits::FIELDS_AT_MOST);
         let name = settings.cookie.full_name();
         let mint = TokenMint::new(store.prefix().clone(), name.clone(), settings.keys.clone());
         Self { desk: Arc::new(Desk { store, mint, settings }), cookie_name: name.into() }
@@ -108,6 +111,10 @@ impl OpenVisit {
 
     /// Ends the request, with the status that the handler answered. Costs 1 trip if writes wait,
     /// else none.
+    ///
+    /// Waits for an operation of this request that is still under way, for as long as the store may
+    /// take. One that is polled by nobody any more, such as a future moved into a response body, is
+    /// waited for in vain: await operations, or drop them.
     pub async fn close(mut self, status: u16) -> Head {
         // Only then is it closed: a request that is cancelled at this await gives up.
         let (set_cookie, result) = self.visit.close(status >= 500).await;

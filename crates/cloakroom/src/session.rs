@@ -58,6 +58,9 @@ pub const UPDATE_TRIES: u32 = 64;
 ///
 /// A new visitor's first write makes an anonymous session, in 1 trip. With a cookie whose session
 /// has expired it takes 2.
+///
+/// After the response head has left, as in a stream of events or behind a WebSocket, every read is 1
+/// trip: it sees a logout at once.
 #[derive(Clone, Debug)]
 pub struct Session(Arc<Visit>);
 
@@ -127,8 +130,8 @@ impl Session {
         self.update_if(field, change, OnlyIf::Alive).await?.ok_or(SessionError::Ended)
     }
 
-    /// The same operations for somebody who is logged in, decided in the store in the same step.
-    /// They answer `None` for everybody else, and never make a session. Travels nowhere by itself.
+    /// The same operations for somebody who is logged in; those that go to the store are decided
+    /// there, in the same step. They answer `None` for everybody else, and never make a session. Travels nowhere by itself.
     #[must_use]
     pub fn if_logged_in(&self) -> IfLoggedIn<'_> {
         IfLoggedIn(self)
@@ -313,7 +316,7 @@ impl IfLoggedIn<'_> {
         field: Field<T>,
     ) -> Result<Option<(User, Option<T>)>, SessionError> {
         let value = self.0.get_if(field, OnlyIf::LoggedIn).await?;
-        self.for_user(value).await
+        Ok(self.for_user(value))
     }
 
     /// See [`Session::take`].
@@ -322,7 +325,7 @@ impl IfLoggedIn<'_> {
         field: Field<T>,
     ) -> Result<Option<(User, Option<T>)>, SessionError> {
         let value = self.0.take_if(field, OnlyIf::LoggedIn).await?;
-        self.for_user(value).await
+        Ok(self.for_user(value))
     }
 
     /// See [`Session::increment`].
@@ -332,7 +335,7 @@ impl IfLoggedIn<'_> {
         by: i64,
     ) -> Result<Option<(User, T)>, SessionError> {
         let sum = self.0.increment_if(field, by, OnlyIf::LoggedIn).await?;
-        self.for_user(sum).await
+        Ok(self.for_user(sum))
     }
 
     /// See [`Session::append`].
@@ -343,7 +346,7 @@ impl IfLoggedIn<'_> {
         keep: NonZeroU32,
     ) -> Result<Option<User>, SessionError> {
         let appended = self.0.append_if(field, item, keep, OnlyIf::LoggedIn).await?;
-        Ok(self.for_user(appended).await?.map(|(user, ())| user))
+        Ok(self.for_user(appended).map(|(user, ())| user))
     }
 
     /// See [`Session::update`].
@@ -353,13 +356,12 @@ impl IfLoggedIn<'_> {
         change: impl FnMut(Option<T>) -> T,
     ) -> Result<Option<(User, T)>, SessionError> {
         let value = self.0.update_if(field, change, OnlyIf::LoggedIn).await?;
-        self.for_user(value).await
+        Ok(self.for_user(value))
     }
 
     /// The user is here already: the operation brought the session along.
-    async fn for_user<T>(&self, value: Option<T>) -> Result<Option<(User, T)>, SessionError> {
-        let Some(value) = value else { return Ok(None) };
-        Ok(self.0.user().await?.map(|user| (user, value)))
+    fn for_user<T>(&self, value: Option<T>) -> Option<(User, T)> {
+        Some((self.0.0.user_last_seen()?, value?))
     }
 }
 

@@ -50,7 +50,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Moves a session to a new id: the old one is ended, the new one made, in the same step. It is
     /// a use, and renews the idle timeout. A login goes ahead when the old session is not alive, with
-    /// nothing carried. [`Rotated::Taken`], [`Rotated::Full`] and [`Rotated::Refused`] end nobody.
+    /// nothing kept; if it is unknown, the writes count as those of a newcomer. [`Rotated::Taken`], [`Rotated::Full`] and [`Rotated::Refused`] end nobody.
     fn rotate<'a>(&'a self, rotate: Rotate<'a>, patience: Patience) -> Answer<'a, Rotated>;
 
     /// Ends a session. Ending it again is no error. Works when the store is full.

@@ -30,7 +30,7 @@ use crate::expiry::{Timestamp, Touch};
 use crate::field::{FieldName, Kept};
 use crate::outcome::{Performed, SessionError};
 use crate::settings::Settings;
-use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store};
+use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, User};
 use crate::token::{SessionId, Tag, Token, TokenMint};
 
 pub(crate) use moves::LoginTerms;
@@ -205,6 +205,14 @@ impl Visit {
             Standing::Live(live) => Some(at(&live.id, &live.snapshot, live.arrived.elapsed())),
             _ => None,
         })
+    }
+
+    /// Who was logged in when the session was last seen, without a trip.
+    pub(crate) fn user_last_seen(&self) -> Option<User> {
+        match &self.used().standing {
+            Standing::Live(live) => live.snapshot.user.clone(),
+            _ => None,
+        }
     }
 
     pub(crate) fn touch(&self, touch: Touch) {
@@ -391,10 +399,9 @@ impl Visit {
         if left.is_zero() {
             return Err(SessionError::OutOfPatience);
         }
-        let asked = Instant::now();
+        let asked = Asked { visit: self, at: Instant::now() };
         let answer = verb(&*self.desk.store, Patience(left)).await;
-        let mut state = self.state();
-        state.waited += asked.elapsed();
+        drop(asked);
         answer.map_err(|error| {
             tracing::warn!(event = "store_failed", %error, "the session store failed");
             SessionError::Unavailable(error)
@@ -436,6 +443,18 @@ enum Errand {
     Perform(Operation),
 }
 
+/// Counts the time that a request waits for the store, also when it stops waiting by itself.
+struct Asked<'a> {
+    visit: &'a Visit,
+    at: Instant,
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        self.visit.state().waited += self.at.elapsed();
+    }
+}
+
 enum Plan {
     Answer(Performed),
     Create(Change),
@@ -443,8 +462,14 @@ enum Plan {
 }
 
 impl State {
+    /// Before the head, what was learned once is good enough; what outlives it, such as a stream of
+    /// events, asks the store each time, or it would go on serving who has logged out.
     fn needs_learning(&self) -> bool {
-        matches!(self.standing, Standing::Unopened(_) | Standing::Presented(_))
+        match self.standing {
+            Standing::Unopened(_) | Standing::Presented(_) => true,
+            Standing::Live(_) => self.head == Head::Left,
+            Standing::Newcomer | Standing::Gone => false,
+        }
     }
 
     fn before_a_new_token(&self) -> Result<(), SessionError> {

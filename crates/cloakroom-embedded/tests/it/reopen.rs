@@ -138,3 +138,29 @@ fn the_sweeper_removes_what_has_expired_from_memory_and_file() {
     let settings = EmbeddedSettings { clock, ..EmbeddedSettings::default() };
     assert!(EmbeddedStore::open(folder.path(), settings).unwrap().is_empty());
 }
+
+#[test]
+fn a_window_without_end_is_written_when_the_store_is_dropped() {
+    let folder = folder();
+    let durability = Durability::Window(Duration::MAX);
+    let settings = EmbeddedSettings { durability, ..EmbeddedSettings::default() };
+    let store = EmbeddedStore::open(folder.path(), settings).unwrap();
+    let ids: Vec<_> = (0..3).map(|_| created(&store, None)).collect();
+    drop(store);
+    let store = open(&folder);
+    assert!(ids.into_iter().all(|id| count_of(&store, id) == Some(0)));
+}
+
+#[test]
+fn a_file_that_was_moved_away_leaves_room_for_a_new_one() {
+    let folder = folder();
+    let id = created(&open(&folder), None);
+    let (file, elsewhere) = (folder.path().join("sessions.redb"), folder.path().join("elsewhere"));
+    std::fs::rename(&file, &elsewhere).unwrap();
+    let store = open(&folder);
+    assert!(store.is_empty());
+    let new = created(&store, None);
+    drop(store);
+    assert_eq!(count_of(&open(&folder), new), Some(0));
+    assert_ne!(id, new);
+}

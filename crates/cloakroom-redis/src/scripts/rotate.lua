@@ -16,7 +16,8 @@
 --
 -- Returns  done NOW EXPIRES PUSHED-OUT (NAME VALUE)...   PUSHED-OUT: ids, parted by spaces
 --          taken | full | refused WHY [NAME]             nothing was done
---          unknown | ended | newer | damaged WHAT        for a renewal; a login goes ahead
+--          unknown | ended | newer | damaged WHAT        for a renewal; a login goes ahead, and ends
+--                                                        a session of a later layout too
 --
 -- One step; about 16 commands for a login.
 
@@ -45,10 +46,11 @@ else
   local who = login()
   new.user, new.fields = who.user, {}
   local carried, set = arguments(), arguments()
-  if old and (not old.user or old.user == who.user) then
+  -- Who comes with an expired session is a newcomer: their writes count.
+  if gone == 'unknown' or old and (not old.user or old.user == who.user) then
     local refused = refusal(count, bytes, fields, written, limit)
     if refused then return refused end
-    if old.user then
+    if old and old.user then
       new.fields = fields
     else
       for _, name in ipairs(carried) do new.fields[name] = fields[name] end
@@ -61,7 +63,8 @@ else
   end
   local refused = refusal(count, bytes, new.fields, written, limit)
   if refused then return refused end
-  out = pushed_out(new_index, who, old_index == new_index and old and old.id)
+  local ends_old = old or gone == 'newer'
+  out = pushed_out(new_index, who, ends_old and old_index == new_index and id_of(KEYS[1]))
   if not out then return { 'full' } end
 end
 

@@ -102,6 +102,12 @@ local function find(key, index, most_fields)
   session.user, session.cookie, session.rest = user, cookie, rest
   session.created, session.absolute = tonumber(created), tonumber(absolute)
   session.idle, session.seen = tonumber(idle), tonumber(created) + tonumber(seen)
+  local idle_fits = session.idle >= 1 and session.idle <= session.absolute
+  -- 400 days; and some 280,000 years, beyond which numbers are not exact.
+  if not idle_fits or session.absolute > 34560000000 or session.seen > 9007199254740992 then
+    return damaged('no life')
+  end
+  if user and (#user < 1 or #user > 64 or string.find(user, '%c')) then return damaged('no user') end
 
   if now >= session.created + session.absolute then
     redis.call('UNLINK', key)

@@ -10,7 +10,12 @@ use crate::house::{NOTE, VISITS, alice, keys_of, manager};
 async fn what_is_no_session_counts_as_unknown_and_is_removed() {
     let server = Server::start();
     let manager = manager(&server);
-    let damage: [&[&[&str]]; 8] = [
+    let long = "a".repeat(65);
+    let damage: [&[&[&str]]; 12] = [
+        &[&["HSET", "KEY", "~", "1 1763880000000 1000 2000 0 s", "~user", "alice"]],
+        &[&["HSET", "KEY", "~", "1 1763880000000 99999999999999 2000 0 s", "~user", "alice"]],
+        &[&["HSET", "KEY", "~", "1 99999999999999999999 28800000 1800000 0 s", "~user", "alice"]],
+        &[&["HSET", "KEY", "~", "1 9763880000000 28800000 1800000 0 s", "~user", &long]],
         &[&["RPUSH", "KEY", "a", "b"]],
         &[&["SET", "KEY", "something"]],
         &[&["ZADD", "KEY", "1", "a"]],

@@ -257,3 +257,21 @@ async fn a_store_that_is_dropped_closes_its_connection() {
     }
     assert_eq!(clients(), before);
 }
+
+/// A primary that was demoted keeps its connections; the name in the URL may lead to the new one.
+#[tokio::test]
+async fn a_server_that_became_a_replica_is_connected_to_anew() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port());
+    let manager = manager_at(&proxy.url());
+    let visitor = alice(&manager).await;
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let before = proxy.accepted();
+    for _ in 0..2 {
+        let error = visitor.open().session().increment(VISITS, 1).await.unwrap_err();
+        assert_eq!(happened(error), Happened::No);
+    }
+    assert!(proxy.accepted() > before);
+    server.command(&["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(visitor.open().session().increment(VISITS, 1).await.unwrap(), 1);
+}

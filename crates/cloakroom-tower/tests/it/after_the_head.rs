@@ -30,6 +30,10 @@ async fn after_the_head_awaited_operations_work_and_the_others_say_why_not() {
     assert_eq!(text(response).await, "1");
     assert_eq!(session.increment(VISITS, 1).await.unwrap(), 2);
     assert_eq!(session.user().await.unwrap().unwrap().as_str(), "alice");
+    // It sees at once what happens elsewhere: nobody is served who has logged out.
+    alice.visit(async |elsewhere| elsewhere.log_out().await.unwrap()).await;
+    assert_eq!(session.user().await.unwrap(), None);
+    assert!(session.if_logged_in().get(VISITS).await.unwrap().is_none());
     session.log_out().await.unwrap();
     assert_eq!(alice.open().session().user().await.unwrap(), None);
 }
