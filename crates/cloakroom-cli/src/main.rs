@@ -15,6 +15,7 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use cloakroom::Manager;
 use tokio::net::TcpListener;
 
 use crate::args::Serve;
@@ -34,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 async fn run(serve: Serve) -> ExitCode {
-    let (manager, folder) = match store::manager(&serve) {
+    let (manager, place) = match store::manager(&serve) {
         Ok(manager) => manager,
         Err(Problem::Wrong(problem)) => args::refuse(problem),
         Err(Problem::Failed(problem)) => return fail(problem),
@@ -48,6 +49,7 @@ async fn run(serve: Serve) -> ExitCode {
         Err(problem) => return fail(problem),
     };
     let readiness = Readiness::of(manager.clone());
+    tokio::spawn(say_if_away(manager.clone()));
     let app = app::app(manager, readiness.clone());
     if !address.ip().is_loopback() {
         tracing::warn!(
@@ -58,9 +60,7 @@ async fn run(serve: Serve) -> ExitCode {
     }
 
     // For the person who started it, whatever the log is set to.
-    if let Some(folder) = folder {
-        let _ = writeln!(std::io::stdout(), "Sessions are kept in {}", folder.display());
-    }
+    let _ = writeln!(std::io::stdout(), "Sessions are kept {place}");
     let _ = writeln!(std::io::stdout(), "Listening on http://{address} (Ctrl-C ends it)");
     let stop = async {
         stop.await;
@@ -74,6 +74,18 @@ async fn run(serve: Serve) -> ExitCode {
         );
     }
     ExitCode::SUCCESS
+}
+
+/// The service starts without its store, and joins when it comes; whoever started it should know.
+async fn say_if_away(manager: Manager) {
+    if let Err(error) = manager.check().await {
+        tracing::warn!(
+            event = "store_away",
+            %error,
+            "the session store does not answer yet: pages that need a session are answered 503 \
+             until it does"
+        );
+    }
 }
 
 async fn listen(serve: &Serve) -> Result<(TcpListener, std::net::SocketAddr), String> {

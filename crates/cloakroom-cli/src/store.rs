@@ -27,9 +27,15 @@ impl From<String> for Problem {
     }
 }
 
-/// The manager that the command line asks for, and the folder in which it keeps sessions, if it is
-/// one. Says in the log what a missing setting means.
-pub(crate) fn manager(serve: &Serve) -> Result<(Manager, Option<PathBuf>), Problem> {
+/// The manager that the command line asks for, and where it keeps sessions, in words. Says in the log
+/// what a missing setting means.
+pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
+    if serve.store.is_some() && serve.data.is_some() {
+        tracing::warn!(
+            event = "data_not_used",
+            "--data or CLOAKROOM_DATA is not used: --store or REDIS_URL names another store"
+        );
+    }
     let defaults = Settings::default();
     let lifetime = lifetime(serve, defaults.lifetime)?;
     let given = keys()?;
@@ -58,7 +64,7 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, Option<PathBuf>), Probl
                 None => kept_key(&folder).map(Keys::new).map_err(Problem::Failed)?,
             };
             let settings = Settings { keys: Some(keys), ..settings };
-            Ok((Manager::new(store, settings), Some(folder)))
+            Ok((Manager::new(store, settings), format!("in {}", folder.display())))
         }
         Some("memory") => {
             let settings = Settings { keys: Some(given.map_or_else(random_key, Ok)?), ..settings };
@@ -67,14 +73,16 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, Option<PathBuf>), Probl
                 "sessions are kept in the memory of this process and end with it: leave out \
                  `--store memory` to keep them"
             );
-            Ok((Manager::new(MemoryStore::new(), settings), None))
+            let place = "in the memory of this process, and end with it";
+            Ok((Manager::new(MemoryStore::new(), settings), place.into()))
         }
         // The error holds nothing of the URL.
         Some(url) => {
             let settings = Settings { keys: Some(given.map_or_else(random_key, Ok)?), ..settings };
             let store = RedisStore::open(url, serve.prefix.clone())
                 .map_err(|error| format!("--store or REDIS_URL: {error}; or `memory`"))?;
-            Ok((Manager::new(store, settings), None))
+            let place = format!("at {}", store.server());
+            Ok((Manager::new(store, settings), place))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Cloakroom's store for one machine: no server, one file, and sessions that outlive a restart, a
+//! Cloakroom's store for one machine: no server, one folder, and sessions that outlive a restart, a
 //! deploy and a `kill -9`.
 //!
 //! ```
@@ -26,6 +26,9 @@
 //! 5. A file has one owner: a second process is refused. A file that is damaged, or of a later
 //!    layout, is refused too, with what to do. That a file lacks writes that were acknowledged is
 //!    found as well, with a count beside it.
+//!
+//! The folder holds the file `sessions.redb`, the count beside it (`acknowledged`) and `lock`. To copy
+//! it, copy the whole folder while no process has it open.
 //!
 //! It is for one process on one machine whose live sessions fit in its memory. To share sessions
 //! between machines, move to `cloakroom-redis`.

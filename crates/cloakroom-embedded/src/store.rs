@@ -23,7 +23,7 @@ use crate::queue::{Batch, Failure, Queue};
 use crate::writer::{self, Shared};
 
 /// Sessions in a folder of this machine. Clones are handles to the same store; when the last one is
-/// dropped, what waits is written, and the folder is free for another.
+/// dropped, that blocks until what waits is written, and then the folder is free for another.
 #[derive(Clone)]
 pub struct EmbeddedStore(Arc<Handle>);
 
@@ -88,7 +88,7 @@ impl EmbeddedStore {
     /// Opens the sessions of a folder; makes it, for its owner alone, if it is not there. Reads all
     /// of it, checks every checksum, and blocks that long: a quarter of a second for 100,000
     /// sessions of 300 bytes, four seconds for a million. Waits a second for a process that is just
-    /// leaving the folder.
+    /// leaving the folder. In async code call it at the start, or where blocking is allowed.
     pub fn open(folder: impl AsRef<Path>, settings: EmbeddedSettings) -> Result<Self, OpenError> {
         Self::open_on(folder.as_ref(), settings, |file| file)
     }

@@ -10,7 +10,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Redis 6.2 to 8 and Valkey 7.2 to 9. A session is a plain hash that `HGETALL` shows from any
+//! Redis 6.2 or newer and Valkey 7.2 or newer; tested on Redis 6.2 and 7.0 and Valkey 9.1. A session is a plain hash that `HGETALL` shows from any
 //! language; the scripts in [`scripts`] are how any language may write to it.
 //!
 //! 1. The server's clock decides what has expired.
@@ -18,6 +18,10 @@
 //!    happened. Nothing is ever repeated that can have happened.
 //! 3. While the server is away, verbs fail at once; the first one after its return succeeds.
 //! 4. A full server refuses what would add to it, before anything is done; reads and logouts go on.
+//! 5. Set `maxmemory-policy noeviction`: a server that evicts logs people out, and an evicted index
+//!    ends all sessions of its user.
+//!
+//! One server, or a primary with replicas; not yet Cluster or Sentinel.
 
 mod keys;
 pub mod scripts;

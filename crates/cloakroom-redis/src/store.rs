@@ -26,9 +26,16 @@ impl RedisStore {
     /// A store at a URL: `redis://`, `rediss://` (TLS, system roots) or `unix://`, with user,
     /// password and database. Connects at the first use, and again whenever the connection breaks.
     ///
+    /// An attempt to connect takes a second at most; a request waits no longer than its patience.
+    ///
     /// Errors if the URL can't be read, or outside of a tokio runtime.
     pub fn open(url: &str, prefix: Prefix) -> Result<Self, InvalidUrl> {
         Ok(Self { server: Server::open(url)?, prefix })
+    }
+
+    /// Where it is, without credentials: `HOST:PORT`, or the path of a socket.
+    pub fn server(&self) -> &str {
+        self.server.name()
     }
 
     fn failed(&self, verb: Verb, session: Option<SessionId>, failure: Failure) -> StoreError {

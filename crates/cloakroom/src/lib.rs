@@ -2,7 +2,8 @@
 //! token in a cookie); the coat (the session's data) stays in a [`Store`].
 //!
 //! This crate is the library without framework, driver or runtime. Most services take it through
-//! `cloakroom-tower`, which carries headers in and out, over a store such as `cloakroom-redis`.
+//! `cloakroom-tower`, which carries headers in and out, over a store: `cloakroom-redis`,
+//! `cloakroom-embedded`, or [`MemoryStore`] for tests and demos.
 //!
 //! | you want to | look at |
 //! |---|---|
@@ -10,6 +11,7 @@
 //! | change a default | [`Settings`], [`CookieSettings`] |
 //! | carry sessions in and out of a framework | [`Manager`] |
 //! | keep sessions somewhere else | [`store`], and the conformance suite in `testing` |
+//! | know what can fail, and with which status | [`SessionError`] |
 //! | test an application | `testing::Visitor` |
 //!
 //! What every store keeps: no update is lost, no session that ended comes back, a page costs one

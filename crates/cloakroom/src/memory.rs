@@ -53,8 +53,8 @@ impl MemoryStore {
         Self::with_cap(clock, Self::ANONYMOUS_AT_MOST)
     }
 
-    /// An empty store that refuses to make more anonymous sessions at once than `at_most`. Users
-    /// can log in all the same.
+    /// An empty store that refuses to make more anonymous sessions at once than `at_most`. One
+    /// more is answered with an error that is a 503. Users can log in all the same.
     #[must_use]
     pub fn with_cap(clock: Clock, at_most: usize) -> Self {
         let (sender, receiver) = mpsc::channel();

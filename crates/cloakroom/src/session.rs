@@ -143,7 +143,8 @@ impl Session {
     }
 
     /// Logs the user in, when awaited: issues a new token, ends the old session, and enforces the
-    /// limit of sessions per user, in one step. Both timeouts begin anew, so it is also the way to
+    /// limit of sessions per user, in one step. Answers [`LogIn::Full`], and changes nothing, if the
+    /// limit refuses one more. Both timeouts begin anew, so it is also the way to
     /// ask for the password again.
     ///
     /// The same user logging in again keeps every field. One who comes from an anonymous session

@@ -30,20 +30,23 @@ pub struct Settings {
     /// The keys that seal tokens. Without keys tokens are just as unguessable, but a forged one
     /// costs a store command, and who holds one can test which user it belongs to.
     pub keys: Option<Keys>,
-    /// How long a session lives with somebody logged in, unless the login says otherwise.
+    /// How long a session lives with somebody logged in, unless the login says otherwise. Default:
+    /// 30 minutes idle, 8 hours absolute.
     pub lifetime: Lifetime,
-    /// How long a session lives with nobody logged in. Short: strangers can make these.
+    /// How long a session lives with nobody logged in. Short: strangers can make these. Default: 10
+    /// minutes idle, 1 hour absolute.
     pub anonymous: Lifetime,
-    /// How a use renews the idle timeout.
+    /// How a use renews the idle timeout. Default: exactly, every use.
     pub touch: Touch,
     /// What a session may hold. More is refused with 422 before anything is written.
+    /// Default: 64 fields, 16 KiB a value, 64 KiB a session.
     pub limits: Limits,
-    /// How many sessions a user may have at once; `None` for any number.
+    /// How many sessions a user may have at once; `None`, the default, for any number.
     pub sessions_per_user: Option<SessionLimit>,
     /// Which fields of an anonymous session a login keeps (ASVS 15.3.3: by name, none by default).
     pub carried_into_login: Vec<FieldName>,
     /// How long one request waits for the store, all its operations together, before it is
-    /// answered 503. After the response head has left, each operation may take as long.
+    /// answered 503. Default: 250 ms. After the response head has left, each operation may take as long.
     pub patience: Duration,
 }
 

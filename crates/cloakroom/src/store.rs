@@ -128,7 +128,7 @@ pub struct SessionLimit {
 /// What a login does when the user has as many sessions as allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
-    /// The sessions with the least life left are ended.
+    /// The sessions with the least life left are ended: not always those that logged in first.
     EndOldest,
     /// The login is refused.
     Refuse,
