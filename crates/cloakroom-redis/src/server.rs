@@ -117,12 +117,7 @@ impl Server {
         sent.store(true, Ordering::SeqCst);
         let answer = line.connection.send_packed_command(command).await;
         answer.and_then(Value::extract_error).map_err(|error| {
-            // A primary that became a replica keeps the connection; its name may lead to the new one.
-            let demoted = matches!(
-                error.kind(),
-                ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-            );
-            if error.is_unrecoverable_error() || demoted {
+            if error.is_unrecoverable_error() || is_of_a_replica(&error) {
                 line.forget();
             }
             // An error that the server answered came before the first write: that is how the
@@ -131,6 +126,16 @@ impl Server {
             Failure::of(if answered { Happened::No } else { Happened::Perhaps }, error)
         })
     }
+}
+
+/// A primary that became a replica keeps the connection, though its name may lead to the new primary.
+fn is_of_a_replica(error: &RedisError) -> bool {
+    // Before Redis 7 an error inside a script is a part of another's text.
+    let wrapped = |detail: &str| detail.contains("-READONLY ");
+    matches!(
+        error.kind(),
+        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
+    ) || error.detail().is_some_and(wrapped)
 }
 
 impl Failure {
