@@ -246,3 +246,28 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use cloakroom::engine::Engine;
+    use cloakroom::store::Create;
+    use cloakroom::{Clock, Prefix, Settings, TokenMint};
+
+    use super::*;
+
+    /// Under steady load there is always something to write; a sweep is not put off by it.
+    #[test]
+    fn a_sweep_that_is_due_comes_before_what_waits_to_be_written() {
+        let (queue, engine) = (Queue::new(Duration::ZERO), Engine::new(Clock::system(), 10));
+        let mint = TokenMint::new(Prefix::default(), "session", None);
+        let (id, fields) = (mint.issue_anonymous().unwrap().id, BTreeMap::new());
+        let lifetime = Settings::default().anonymous;
+        let new = Create { id: &id, lifetime, remembered: false, fields: &fields, login: None };
+        let (created, noted) = engine.create(&new, |changes| queue.note(changes));
+        assert!(created.is_ok() && noted.is_ok());
+        assert!(matches!(queue.next(), Work::Sweep));
+        assert!(matches!(queue.next(), Work::Write(_)));
+    }
+}

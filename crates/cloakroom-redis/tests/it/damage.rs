@@ -12,7 +12,7 @@ async fn what_is_no_session_counts_as_unknown_and_is_removed() {
     let manager = manager(&server);
     let long = "a".repeat(65);
     let damage: [&[&[&str]]; 12] = [
-        &[&["HSET", "KEY", "~", "1 1763880000000 1000 2000 0 s", "~user", "alice"]],
+        &[&["HSET", "KEY", "~", "1 9763880000000 1000 2000 0 s", "~user", "alice"]],
         &[&["HSET", "KEY", "~", "1 1763880000000 99999999999999 2000 0 s", "~user", "alice"]],
         &[&["HSET", "KEY", "~", "1 99999999999999999999 28800000 1800000 0 s", "~user", "alice"]],
         &[&["HSET", "KEY", "~", "1 9763880000000 28800000 1800000 0 s", "~user", &long]],

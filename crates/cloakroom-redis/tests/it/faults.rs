@@ -275,3 +275,14 @@ async fn a_server_that_became_a_replica_is_connected_to_anew() {
     server.command(&["REPLICAOF", "NO", "ONE"]);
     assert_eq!(visitor.open().session().increment(VISITS, 1).await.unwrap(), 1);
 }
+
+/// It takes connections and never says a word: nothing was sent, so nothing can have happened.
+#[tokio::test]
+async fn patience_that_ends_while_connecting_is_known_not_to_have_happened() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("redis://{}", silent.local_addr().unwrap());
+    let manager = manager_with(&url, std::time::Duration::from_millis(50));
+    let visit = manager.open([]);
+    let login = visit.session().log_in(cloakroom::User::new("alice").unwrap()).await;
+    assert_eq!(happened(login.unwrap_err()), Happened::No);
+}
