@@ -1,19 +1,19 @@
 //! The contract of a store, kept by a memory and a file.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use cloakroom::engine::Engine;
+use cloakroom::engine::{Changes, Engine};
 use cloakroom::store::{
-    Answer, Applied, Apply, Create, Created, Ended, Happened, Patience, Rotate, Rotated, Store,
-    Verb,
+    Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, Happened, ListOf, Page,
+    Patience, Rotate, Rotated, Store, Verb, Which,
 };
-use cloakroom::{Clock, MemoryStore, Prefix, SessionId, StoreError};
+use cloakroom::{Clock, MemoryStore, Prefix, SessionId, StoreError, Tag, User};
 use futures_lite::future::or;
 use redb::StorageBackend;
 use redb::backends::FileBackend;
@@ -148,6 +148,19 @@ impl EmbeddedStore {
         StoreError { verb, session, store, happened, reason: reason.to_string().into() }
     }
 
+    fn tag_of(&self, user: &User) -> Tag {
+        Tag::of_user(&self.0.prefix, user.as_str())
+    }
+
+    /// As with a logout, it takes no room worth waiting for, and all data goes at once.
+    async fn end_all(&self, end: EndOf<'_>, patience: Patience) -> Result<EndedOf, Failure> {
+        let tag = self.tag_of(end.user);
+        let note = |changes: Changes<'_>| self.queue().note(changes);
+        let (ended, behind) = self.engine().end_of(tag, &end, note);
+        self.safe(behind, Deadline::of(patience)).await?;
+        Ok(ended)
+    }
+
     /// Waits until there is room for one more write. Nothing has happened before.
     async fn room(&self, until: Deadline) -> Result<(), Failure> {
         while let Some(batch) = self.queue().no_room() {
@@ -229,6 +242,34 @@ impl Store for EmbeddedStore {
             let (ended, behind) = self.engine().end(id, |changes| self.queue().note(changes));
             self.safe(behind, until).await.map_err(failed)?;
             Ok(ended)
+        })
+    }
+
+    /// From memory: it costs no disk, and waits for none.
+    fn sessions_of<'a>(&'a self, list: ListOf<'a>, _: Patience) -> Answer<'a, Page> {
+        Box::pin(ready(Ok(self.engine().sessions_of(self.tag_of(list.user), &list))))
+    }
+
+    fn count_of<'a>(&'a self, user: &'a User, _: Patience) -> Answer<'a, u64> {
+        Box::pin(ready(Ok(self.engine().count_of(self.tag_of(user)))))
+    }
+
+    fn end_of<'a>(&'a self, end: EndOf<'a>, patience: Patience) -> Answer<'a, EndedOf> {
+        let ended = self.end_all(end, patience);
+        Box::pin(async move {
+            ended.await.map_err(|f| self.failed(Verb::EndOf, end.asked_by.copied(), f))
+        })
+    }
+
+    fn erase<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64> {
+        let all = EndOf { user, which: Which::All, asked_by: None };
+        Box::pin(async move {
+            match self.end_all(all, patience).await {
+                Ok(EndedOf::Done(ended)) => Ok(ended),
+                // Nobody's session asked for it.
+                Ok(EndedOf::Unknown | EndedOf::Ended) => Ok(0),
+                Err(failure) => Err(self.failed(Verb::Erase, None, failure)),
+            }
         })
     }
 

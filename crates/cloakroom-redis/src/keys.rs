@@ -12,6 +12,16 @@ pub(crate) fn session(prefix: &Prefix, id: &SessionId) -> String {
 pub(crate) fn index(prefix: &Prefix, id: &SessionId) -> Option<String> {
     match id.tag() {
         Tag::Anonymous(_) => None,
-        tag @ Tag::User(_) => Some(format!("{}:{{{tag}}}:user", prefix.as_str())),
+        tag @ Tag::User(_) => Some(index_of(prefix, tag)),
     }
+}
+
+/// The index of the user with this tag.
+pub(crate) fn index_of(prefix: &Prefix, tag: Tag) -> String {
+    format!("{}:{{{tag}}}:user", prefix.as_str())
+}
+
+/// What left that index all at once, and waits to be removed.
+pub(crate) fn ended_of(prefix: &Prefix, tag: Tag) -> String {
+    format!("{}:{{{tag}}}:ended", prefix.as_str())
 }

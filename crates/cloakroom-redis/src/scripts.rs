@@ -43,6 +43,36 @@ pub static END: Script = Script {
     sha: LazyLock::new(|| sha_of(&END)),
 };
 
+/// Reads a page of a user's index.
+pub static LIST: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/list.lua")),
+    sha: LazyLock::new(|| sha_of(&LIST)),
+};
+
+/// Counts the sessions in a user's index.
+pub static COUNT: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/count.lua")),
+    sha: LazyLock::new(|| sha_of(&COUNT)),
+};
+
+/// Reads what sessions of a user say of themselves.
+pub static LOOK: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/look.lua")),
+    sha: LazyLock::new(|| sha_of(&LOOK)),
+};
+
+/// Ends sessions of a user, however many.
+pub static END_OF: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/end_of.lua")),
+    sha: LazyLock::new(|| sha_of(&END_OF)),
+};
+
+/// Removes what sessions held that were ended all at once.
+pub static TIDY: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/tidy.lua")),
+    sha: LazyLock::new(|| sha_of(&TIDY)),
+};
+
 fn sha_of(script: &Script) -> String {
     redis::Script::new(script.text).get_hash().to_owned()
 }

@@ -1,6 +1,8 @@
 //! What goes to the server and what comes back: the arguments and replies of the scripts, as their
 //! heads describe them. Pure; nothing here talks to anybody.
 
+pub(crate) mod users;
+
 use cloakroom::change::{Change, Fields, Operation, Writes};
 use cloakroom::store::{
     Applied, Apply, Create, Created, Ended, Login, OnlyIf, Rotate, Rotated, Snapshot, Why,
@@ -198,16 +200,15 @@ pub(crate) enum Oddity {
     Newer,
 }
 
-/// A reply, with the sessions that a login pushed out of the index.
+/// A reply, and what was odd about what it found.
 pub(crate) struct Reply<T> {
     pub(crate) outcome: T,
     pub(crate) oddity: Option<Oddity>,
-    pub(crate) pushed_out: Vec<SessionId>,
 }
 
 impl<T> From<T> for Reply<T> {
     fn from(outcome: T) -> Self {
-        Self { outcome, oddity: None, pushed_out: Vec::new() }
+        Self { outcome, oddity: None }
     }
 }
 
@@ -216,8 +217,7 @@ pub(crate) fn created(id: &SessionId, value: Value) -> Result<Reply<Created>, Ga
     Ok(match &*words.outcome()? {
         b"done" => {
             let (snapshot, answer) = words.session()?;
-            let pushed_out = ids(id, answer)?;
-            Reply { outcome: Created::Done(snapshot), oddity: None, pushed_out }
+            Created::Done(snapshot, ids(id, answer)?).into()
         }
         b"full" => Created::Full.into(),
         b"taken" => Created::Taken.into(),
@@ -250,8 +250,7 @@ pub(crate) fn rotated(
     Ok(match &*outcome {
         b"done" => {
             let (snapshot, answer) = words.session()?;
-            let pushed_out = ids(id, answer)?;
-            Reply { outcome: Rotated::Done(snapshot), oddity: None, pushed_out }
+            Rotated::Done(snapshot, ids(id, answer)?).into()
         }
         b"full" => Rotated::Full.into(),
         b"taken" => Rotated::Taken.into(),
@@ -312,9 +311,12 @@ impl Words {
         String::from_utf8(self.bytes()?).map_err(|_| Garbled("no text"))
     }
 
+    fn number(&mut self) -> Result<u64, Garbled> {
+        self.text()?.parse().map_err(|_| Garbled("no number"))
+    }
+
     fn time(&mut self) -> Result<Timestamp, Garbled> {
-        let millis = self.text()?.parse().map_err(|_| Garbled("no time"))?;
-        Ok(Timestamp::from_millis(millis))
+        Ok(Timestamp::from_millis(self.number()?))
     }
 
     fn session(&mut self) -> Result<(Snapshot, Option<Kept>), Garbled> {

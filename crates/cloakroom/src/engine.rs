@@ -10,6 +10,8 @@
 //!    moved the end of a session is not, nor is the removal of what has expired.
 //! 4. The clock is read under the lock: those who wait for it come later.
 
+mod users;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -161,17 +163,20 @@ impl Engine {
         if new.login.is_none() && self.anonymous.load(Ordering::SeqCst) >= cap {
             return Err(TooManyAnonymous(cap));
         }
-        if let Some(login) = &new.login
-            && !shard.admit(login, new.id, None, now)
-        {
-            return Ok(Created::Full);
+        let mut pushed_out = Vec::new();
+        if let Some(login) = &new.login {
+            match shard.admit(login, new.id, None, now, &self.anonymous) {
+                Some(out) => pushed_out = out,
+                None => return Ok(Created::Full),
+            }
         }
         let session = Content {
             user: new.login.map(|login| login.user.clone()),
             life: Life::beginning(now, new.lifetime, new.remembered),
             fields: new.fields.clone(),
         };
-        Ok(Created::Done(shard.insert(*new.id, session, now, &self.anonymous)))
+        let snapshot = shard.insert(*new.id, session, now, &self.anonymous);
+        Ok(Created::Done(snapshot, pushed_out))
     }
 
     /// [`Store::apply`](crate::Store::apply).
@@ -263,13 +268,17 @@ impl Engine {
                 }
             }
         };
-        if let Why::Login { login, .. } = &rotate.why
-            && !shards.of_new().admit(login, rotate.new, Some(rotate.old), now)
-        {
-            return Rotated::Full;
+        let mut pushed_out = Vec::new();
+        if let Why::Login { login, .. } = &rotate.why {
+            let old = Some(rotate.old);
+            match shards.of_new().admit(login, rotate.new, old, now, &self.anonymous) {
+                Some(out) => pushed_out = out,
+                None => return Rotated::Full,
+            }
         }
         shards.of_old().end(rotate.old, now, &self.anonymous);
-        Rotated::Done(shards.of_new().insert(*rotate.new, session, now, &self.anonymous))
+        let snapshot = shards.of_new().insert(*rotate.new, session, now, &self.anonymous);
+        Rotated::Done(snapshot, pushed_out)
     }
 
     /// [`Store::end`](crate::Store::end).
@@ -578,29 +587,21 @@ impl Shard {
         }
     }
 
-    /// Takes a session out of its user's index. Its record stays until it is next looked at, and is
-    /// a marker from then on.
-    fn revoke(&mut self, id: &SessionId) {
-        let Some(record) = self.records.get_mut(id) else { return };
-        let until = record.indexed_until.take();
-        self.changed.push(*id);
-        self.leave_index(id, until);
-    }
-
     /// Makes room for one more session of a user, who gives up the one named `in_place_of`; says
-    /// whether there is room. Changes nothing when there is none.
+    /// who had to go for it. Changes nothing, and says `None`, when there is no room.
     fn admit(
         &mut self,
         login: &Login<'_>,
         id: &SessionId,
         in_place_of: Option<&SessionId>,
         now: Timestamp,
-    ) -> bool {
+        anonymous: &AtomicUsize,
+    ) -> Option<Vec<SessionId>> {
         let first = |shard: &Self| shard.users.get(&id.tag()).and_then(|i| i.first().copied());
         while let Some((_, dead)) = first(self).filter(|(until, _)| *until <= now) {
-            self.revoke(&dead);
+            self.forget(&dead, anonymous);
         }
-        let Some(limit) = login.limit else { return true };
+        let Some(limit) = login.limit else { return Some(Vec::new()) };
         let nobody = BTreeSet::new();
         let index = self.users.get(&id.tag()).unwrap_or(&nobody);
         let entered = |id: &SessionId| self.records.get(id).and_then(|r| r.indexed_until);
@@ -611,7 +612,7 @@ impl Shard {
         let others = index.len() - usize::from(given_up);
         let surplus = (others + 1).saturating_sub(limit.at_most.get() as usize);
         if surplus > 0 && limit.when_full == WhenFull::Refuse {
-            return false;
+            return None;
         }
         let oldest: Vec<SessionId> = index
             .iter()
@@ -619,10 +620,10 @@ impl Shard {
             .filter(|id| Some(id) != in_place_of)
             .take(surplus)
             .collect();
-        for id in oldest {
-            self.revoke(&id);
+        for id in &oldest {
+            self.end(id, now, anonymous);
         }
-        true
+        Some(oldest)
     }
 }
 
@@ -697,7 +698,7 @@ mod tests {
         let rotate =
             Rotate { old: &old, new: &new, writes: &writes, limits: &LIMITS, why: Why::Renewal };
         let (rotated, (urgent, mut records)) = engine.rotate(&rotate, told);
-        assert!(matches!(rotated, Rotated::Done(_)));
+        assert!(matches!(rotated, Rotated::Done(..)));
         records.sort_unstable_by_key(|(id, _)| *id == new);
         assert_eq!((urgent, records), (true, vec![(old, true), (new, true)]));
     }
@@ -715,7 +716,7 @@ mod tests {
         let (created, ()) = engine.create(&new, |changes| {
             records.extend(changes.records().map(|(id, record)| (id, record.unwrap().clone())));
         });
-        assert!(matches!(created, Ok(Created::Done(_))));
+        assert!(matches!(created, Ok(Created::Done(..))));
         let other = Engine::new(clock, 1);
         other.replace(records, || ());
         assert_eq!(other.create(&new, |_| ()).0, Ok(Created::Taken));

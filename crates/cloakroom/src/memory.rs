@@ -18,10 +18,10 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::store::{
-    Answer, Applied, Apply, Create, Created, Ended, Happened, Patience, Rotate, Rotated, Store,
-    StoreError, Verb,
+    Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, Happened, ListOf, Page,
+    Patience, Rotate, Rotated, Store, StoreError, User, Verb, Which,
 };
-use crate::token::{Prefix, SessionId};
+use crate::token::{Prefix, SessionId, Tag};
 
 /// A store in the memory of this process. Clones are handles to the same sessions.
 #[derive(Clone)]
@@ -78,6 +78,10 @@ impl MemoryStore {
         self.0.engine.sweep(|_| ())
     }
 
+    fn tag_of(&self, user: &User) -> Tag {
+        Tag::of_user(&self.0.prefix, user.as_str())
+    }
+
     /// How many records it holds, expired ones that wait for the sweeper included.
     pub fn len(&self) -> usize {
         self.0.engine.len()
@@ -128,6 +132,29 @@ impl Store for MemoryStore {
 
     fn end<'a>(&'a self, id: &'a SessionId, _: Patience) -> Answer<'a, Ended> {
         Box::pin(ready(Ok(self.0.engine.end(id, |_| ()).0)))
+    }
+
+    fn sessions_of<'a>(&'a self, list: ListOf<'a>, _: Patience) -> Answer<'a, Page> {
+        Box::pin(ready(Ok(self.0.engine.sessions_of(self.tag_of(list.user), &list))))
+    }
+
+    fn count_of<'a>(&'a self, user: &'a User, _: Patience) -> Answer<'a, u64> {
+        Box::pin(ready(Ok(self.0.engine.count_of(self.tag_of(user)))))
+    }
+
+    fn end_of<'a>(&'a self, end: EndOf<'a>, _: Patience) -> Answer<'a, EndedOf> {
+        Box::pin(ready(Ok(self.0.engine.end_of(self.tag_of(end.user), &end, |_| ()).0)))
+    }
+
+    fn erase<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64> {
+        Box::pin(async move {
+            let all = EndOf { user, which: Which::All, asked_by: None };
+            match self.end_of(all, patience).await? {
+                EndedOf::Done(ended) => Ok(ended),
+                // Nobody's session asked for it.
+                EndedOf::Unknown | EndedOf::Ended => Ok(0),
+            }
+        })
     }
 
     fn check(&self, _: Patience) -> Answer<'_, ()> {

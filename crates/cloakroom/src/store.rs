@@ -7,9 +7,8 @@
 //! 1. What is not alive is never written to, and never made alive again.
 //! 2. A verb happens whole or not at all. It looks at everything that can fail before it writes.
 //! 3. Every verb leaves, in the same step, a time to live on every record that it leaves.
-//! 4. [`Applied::Ended`] is answered for two minutes after a session was ended or rotated away (a
-//!    *marker* without data), [`Applied::Unknown`] where nothing is known. A session that left its
-//!    index without being named, as by a limit, is `Ended` until its own end at least.
+//! 4. [`Applied::Ended`] is answered for two minutes at least after a session was ended or rotated
+//!    away (a *marker* without data), [`Applied::Unknown`] where nothing is known.
 //! 5. A verb gives up when its [`Patience`] ends, and says whether it can have happened.
 //!
 //! The conformance suite behind the feature `testing` holds a store to this.
@@ -23,7 +22,7 @@ use std::time::Duration;
 use crate::change::{Change, Fields, Limits, Refusal, Writes};
 use crate::expiry::{Life, Lifetime, Timestamp, Touch};
 use crate::field::{FieldName, Kept};
-use crate::token::{Prefix, SessionId};
+use crate::token::{Prefix, SessionId, Tag};
 
 /// How long [`Applied::Ended`] is remembered after a session was ended or rotated away.
 pub const ENDED_FOR: Duration = Duration::from_secs(120);
@@ -55,6 +54,24 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Ends a session. Ending it again is no error. Works when the store is full.
     fn end<'a>(&'a self, id: &'a SessionId, patience: Patience) -> Answer<'a, Ended>;
+
+    /// A page of a user's sessions, the one with the most life left first. Uses none of them. A
+    /// session that is used between two pages moves to the front, and so is missed by who has
+    /// passed that. Not one step: what it shows was alive while it looked. Costs two trips.
+    fn sessions_of<'a>(&'a self, list: ListOf<'a>, patience: Patience) -> Answer<'a, Page>;
+
+    /// How many sessions a user has: the entries of the index, which notices within a tenth of the
+    /// idle timeout, at most a minute, that one has expired.
+    fn count_of<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64>;
+
+    /// Ends sessions of a user, however many, in one step. Works when the store is full. A login
+    /// that comes later lives. Their data is removed soon after.
+    fn end_of<'a>(&'a self, end: EndOf<'a>, patience: Patience) -> Answer<'a, EndedOf>;
+
+    /// Ends every session of a user, as [`Store::end_of`] does, and answers when nothing is left
+    /// that they held. Takes as many trips as that needs. A session that a limit pushed out, whose
+    /// remover died, is out of reach, dead, and gone by its own end.
+    fn erase<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64>;
 
     /// Whether the store answers. Changes nothing.
     fn check(&self, patience: Patience) -> Answer<'_, ()>;
@@ -219,6 +236,111 @@ pub enum Why<'a> {
     },
 }
 
+/// The arguments of [`Store::sessions_of`].
+#[derive(Clone, Copy, Debug)]
+pub struct ListOf<'a> {
+    /// Whose.
+    pub user: &'a User,
+    /// Where the page before ended; `None` for the first.
+    pub after: Option<Cursor>,
+    /// How many; at most [`Page::AT_MOST`], and more counts as that.
+    pub at_most: NonZeroU32,
+}
+
+/// Where a page ended: the last entry of the index that it looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// Until when the index keeps that session.
+    pub until: Timestamp,
+    /// The session.
+    pub id: SessionId,
+}
+
+impl Cursor {
+    /// Reads what [`Display`](fmt::Display) writes, for a user with this tag.
+    ///
+    /// ```
+    /// use cloakroom::{Prefix, Tag, store::Cursor};
+    /// let tag = Tag::of_user(&Prefix::default(), "alice");
+    /// let text = "1763880000000.EytqH_IJmW9qET8IslX8Hbg0IjiJiwk24BAT-uqbceo";
+    /// assert_eq!(Cursor::parse(tag, text).unwrap().to_string(), text);
+    /// assert_eq!(Cursor::parse(tag, "1763880000000.short"), None);
+    /// ```
+    pub fn parse(tag: Tag, text: &str) -> Option<Self> {
+        let (until, hash) = text.split_once('.')?;
+        let until = Timestamp::from_millis(until.parse().ok()?);
+        Some(Self { until, id: SessionId::parse(tag, hash)? })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.until.as_millis(), self.id)
+    }
+}
+
+/// Some of a user's sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Those that are alive.
+    pub sessions: Vec<Listed>,
+    /// Where the next page begins; `None` after the last.
+    pub next: Option<Cursor>,
+    /// The store's clock at that instant.
+    pub now: Timestamp,
+}
+
+impl Page {
+    /// How many entries of the index a page looks at, at most.
+    pub const AT_MOST: u32 = 500;
+}
+
+/// What a session says of itself in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its handle, which is no token.
+    pub id: SessionId,
+    /// When its user logged in, when it was last used, how long it may live.
+    pub life: Life,
+    /// When it expires unless it is used before.
+    pub expires_at: Timestamp,
+}
+
+/// The arguments of [`Store::end_of`].
+#[derive(Clone, Copy, Debug)]
+pub struct EndOf<'a> {
+    /// Whose.
+    pub user: &'a User,
+    /// Which of them.
+    pub which: Which<'a>,
+    /// The session of that user who asks for it: nothing is ended unless it is alive in that
+    /// instant. `None` for who may do so without one.
+    pub asked_by: Option<&'a SessionId>,
+}
+
+/// Which sessions of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// This one, if it is the user's.
+    One(&'a SessionId),
+    /// Every one.
+    All,
+    /// Every one but this.
+    AllBut(&'a SessionId),
+}
+
+/// What became of [`Store::end_of`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum EndedOf {
+    /// So many were alive, and are not any more.
+    Done(u64),
+    /// Who asked has no session any more. Nothing was ended.
+    Unknown,
+    /// The session of who asked was ended. Nothing else was.
+    Ended,
+}
+
 /// A session as it was in the instant of a verb.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {
@@ -238,8 +360,8 @@ pub struct Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Created {
-    /// It is there.
-    Done(Snapshot),
+    /// It is there. The login ended these, to make room for it.
+    Done(Snapshot, Vec<SessionId>),
     /// The user has as many sessions as allowed, and the limit refuses more.
     Full,
     /// There is a record under that id. Nothing was done.
@@ -268,8 +390,8 @@ pub enum Applied {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Rotated {
-    /// The new session is there, the old one is gone.
-    Done(Snapshot),
+    /// The new session is there, the old one is gone. The login ended these, to make room for it.
+    Done(Snapshot, Vec<SessionId>),
     /// The user has as many sessions as allowed, and the limit refuses more. The old session is as
     /// it was.
     Full,
@@ -319,6 +441,10 @@ pub enum Verb {
     Apply,
     Rotate,
     End,
+    SessionsOf,
+    CountOf,
+    EndOf,
+    Erase,
     Check,
 }
 
@@ -329,6 +455,10 @@ impl fmt::Display for Verb {
             Self::Apply => "apply",
             Self::Rotate => "rotate",
             Self::End => "end",
+            Self::SessionsOf => "sessions_of",
+            Self::CountOf => "count_of",
+            Self::EndOf => "end_of",
+            Self::Erase => "erase",
             Self::Check => "check",
         })
     }

@@ -23,7 +23,7 @@ fn a_full_disk_loses_nothing_and_is_survived() {
     let error = loop {
         let id = fresh(None);
         match pollster::block_on(create(&store, id, None, lifetime(), &large)) {
-            Ok(Created::Done(_)) => made.push(id),
+            Ok(Created::Done(..)) => made.push(id),
             Ok(other) => panic!("{other:?}"),
             Err(error) => break error,
         }

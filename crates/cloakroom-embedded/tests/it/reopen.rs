@@ -55,7 +55,7 @@ fn the_index_of_a_user_is_there_after_reopening() {
     let limits = &limits();
     let rotate = Rotate { old: &nobody, new: &new, writes: &BTreeMap::new(), limits, why };
     let rotated = pollster::block_on(store.rotate(rotate, PATIENCE)).unwrap();
-    assert!(matches!(rotated, Rotated::Done(_)));
+    assert!(matches!(rotated, Rotated::Done(..)));
     // Revoked sessions stay revoked.
     drop(store);
     let store = open(&folder);
@@ -109,7 +109,7 @@ fn the_room_of_expired_sessions_is_used_again() {
         for _ in 0..rounds {
             let none = BTreeMap::new();
             let made = create(&store, fresh(None), None, minute, &none);
-            assert!(matches!(pollster::block_on(made), Ok(Created::Done(_))));
+            assert!(matches!(pollster::block_on(made), Ok(Created::Done(..))));
         }
         drop(store);
         lengths.push(length());

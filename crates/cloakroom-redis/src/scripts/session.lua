@@ -3,6 +3,8 @@
 -- The layout of a session (version 1):
 --   {prefix}:{tag}:session:{id}   HASH   the application's fields, `~` and, for a user, `~user`
 --   {prefix}:{tag}:user           ZSET   id -> the last instant (ms) at which it can be alive
+--   {prefix}:{tag}:ended          ZSET   as it was, of sessions that were ended all at once and
+--                                        whose hashes wait to be removed
 -- `~` is "1 CREATED ABSOLUTE IDLE SEEN COOKIE": milliseconds, SEEN counted from CREATED, COOKIE s
 -- (dropped when the browser closes) or r (remembered). What follows belongs to later versions, and is
 -- kept as it is. In the place of a session that was ended
@@ -47,11 +49,15 @@ local function leave_marker(key)
   redis.call('SET', key, 'ended', 'PX', '120000')
 end
 
--- The index expires with the last session in it.
-local function enter_index(index, id, alive_until)
-  redis.call('ZADD', index, ms(alive_until), id)
+-- An index expires with the last session in it.
+local function expire_with_last(index)
   local last = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')
   redis.call('PEXPIREAT', index, ms(tonumber(last[2])))
+end
+
+local function enter_index(index, id, alive_until)
+  redis.call('ZADD', index, ms(alive_until), id)
+  expire_with_last(index)
 end
 
 -- How exact SEEN and the index are: a minute, or a tenth of a short idle timeout.
@@ -286,4 +292,17 @@ end
 -- The reply of a login or a rotation: like `reply`, with the ids that were pushed out as its answer.
 local function moved(session, expires, out)
   return reply('done', session, expires, table.concat(out, ' '))
+end
+
+-- Ends one session. Out of the index in any case: the index is the authority. Returns 'now', 'before',
+-- 'unknown', or 'damaged' and what.
+local function end_one(key, index)
+  local session, why, what = find(key, index, math.huge)
+  if index then redis.pcall('ZREM', index, id_of(key)) end
+  if session or why == 'newer' then
+    leave_marker(key)
+    return 'now'
+  end
+  if why == 'ended' then return 'before' end
+  return why, what
 end

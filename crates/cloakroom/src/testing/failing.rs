@@ -2,8 +2,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::{
-    Answer, Applied, Apply, Create, Created, Ended, Happened, Patience, Rotate, Rotated, Store,
-    StoreError, Verb,
+    Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, Happened, ListOf, Page,
+    Patience, Rotate, Rotated, Store, StoreError, User, Verb,
 };
 use crate::token::{Prefix, SessionId};
 
@@ -143,6 +143,26 @@ impl Store for FailingStore {
     fn end<'a>(&'a self, id: &'a SessionId, patience: Patience) -> Answer<'a, Ended> {
         let answer = lazily(move || self.inner.end(id, patience));
         Box::pin(self.call(Verb::End, Some(*id), answer))
+    }
+
+    fn sessions_of<'a>(&'a self, list: ListOf<'a>, patience: Patience) -> Answer<'a, Page> {
+        let answer = lazily(move || self.inner.sessions_of(list, patience));
+        Box::pin(self.call(Verb::SessionsOf, None, answer))
+    }
+
+    fn count_of<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64> {
+        let answer = lazily(move || self.inner.count_of(user, patience));
+        Box::pin(self.call(Verb::CountOf, None, answer))
+    }
+
+    fn end_of<'a>(&'a self, end: EndOf<'a>, patience: Patience) -> Answer<'a, EndedOf> {
+        let answer = lazily(move || self.inner.end_of(end, patience));
+        Box::pin(self.call(Verb::EndOf, end.asked_by.copied(), answer))
+    }
+
+    fn erase<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64> {
+        let answer = lazily(move || self.inner.erase(user, patience));
+        Box::pin(self.call(Verb::Erase, None, answer))
     }
 
     fn check(&self, patience: Patience) -> Answer<'_, ()> {

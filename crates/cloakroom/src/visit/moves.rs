@@ -69,7 +69,7 @@ impl Visit {
                 let limits = &settings.limits;
                 let rotate = Rotate { old: &old, new: &issued.id, writes: &writes, limits, why };
                 match self.rotate_to(rotate).await? {
-                    Rotated::Done(snapshot) => Some(snapshot),
+                    Rotated::Done(snapshot, _) => Some(snapshot),
                     Rotated::Full => None,
                     Rotated::Refused(refusal) => return Err(refusal.into()),
                     Rotated::Unknown | Rotated::Ended | Rotated::Taken => {
@@ -128,7 +128,7 @@ impl Visit {
         let rotate =
             Rotate { old: &old, new: &issued.id, writes: &writes, limits, why: Why::Renewal };
         match self.rotate_to(rotate).await? {
-            Rotated::Done(snapshot) => {
+            Rotated::Done(snapshot, _) => {
                 tracing::info!(event = "rotated", session = %issued.id, was = %old, "rotated");
                 self.moved_in(issued, snapshot, &writes)
             }
@@ -211,7 +211,7 @@ impl Visit {
         let created = self.ask(|store, patience| store.create(new, patience)).await;
         untold.settle(&created);
         match created? {
-            Created::Done(snapshot) => Ok(Some(snapshot)),
+            Created::Done(snapshot, _) => Ok(Some(snapshot)),
             Created::Full => Ok(None),
             // 256 random bits met themselves: rather than to guess why, refuse.
             Created::Taken => Err(SessionError::Ended),

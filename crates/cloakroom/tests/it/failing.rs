@@ -61,7 +61,7 @@ fn it_does_nothing_where_the_store_is_not_reached() {
     assert_eq!(read(&behind, &id).unwrap(), Applied::Unknown);
 
     failing.recover();
-    assert!(matches!(create(&failing, &id), Ok(Created::Done(_))));
+    assert!(matches!(create(&failing, &id), Ok(Created::Done(..))));
     failing.fail(Failure::NotReached);
     assert!(block_on(failing.end(&id, PATIENCE)).is_err());
     assert!(renew(&failing, &id, &self::id()).is_err());

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use cloakroom::store::{
-    Answer, Applied, Apply, Create, Created, Ended, Patience, Rotate, Rotated, Verb,
+    Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, ListOf, Page, Patience, Rotate,
+    Rotated, Verb,
 };
 use cloakroom::testing::{FailingStore, Visitor};
 use cloakroom::{
@@ -46,6 +47,18 @@ impl Store for AnswersLater {
     }
     fn end<'a>(&'a self, id: &'a SessionId, patience: Patience) -> Answer<'a, Ended> {
         later(self.0.end(id, patience))
+    }
+    fn sessions_of<'a>(&'a self, list: ListOf<'a>, patience: Patience) -> Answer<'a, Page> {
+        later(self.0.sessions_of(list, patience))
+    }
+    fn count_of<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64> {
+        later(self.0.count_of(user, patience))
+    }
+    fn end_of<'a>(&'a self, end: EndOf<'a>, patience: Patience) -> Answer<'a, EndedOf> {
+        later(self.0.end_of(end, patience))
+    }
+    fn erase<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64> {
+        later(self.0.erase(user, patience))
     }
     fn check(&self, patience: Patience) -> Answer<'_, ()> {
         later(self.0.check(patience))

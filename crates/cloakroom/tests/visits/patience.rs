@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use cloakroom::store::{
-    Answer, Applied, Apply, Create, Created, Ended, Happened, Patience, Rotate, Rotated, Verb,
+    Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, Happened, ListOf, Page,
+    Patience, Rotate, Rotated, Verb,
 };
 use cloakroom::testing::Visitor;
 use cloakroom::{
@@ -76,6 +77,18 @@ impl Store for Slow {
     }
     fn end<'a>(&'a self, id: &'a SessionId, patience: Patience) -> Answer<'a, Ended> {
         self.within(Verb::End, patience, move || self.store.end(id, patience))
+    }
+    fn sessions_of<'a>(&'a self, list: ListOf<'a>, patience: Patience) -> Answer<'a, Page> {
+        self.within(Verb::SessionsOf, patience, move || self.store.sessions_of(list, patience))
+    }
+    fn count_of<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64> {
+        self.within(Verb::CountOf, patience, move || self.store.count_of(user, patience))
+    }
+    fn end_of<'a>(&'a self, end: EndOf<'a>, patience: Patience) -> Answer<'a, EndedOf> {
+        self.within(Verb::EndOf, patience, move || self.store.end_of(end, patience))
+    }
+    fn erase<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64> {
+        self.within(Verb::Erase, patience, move || self.store.erase(user, patience))
     }
     fn check(&self, patience: Patience) -> Answer<'_, ()> {
         self.within(Verb::Check, patience, move || self.store.check(patience))

@@ -137,14 +137,14 @@ impl<'h, H: Harness> History<'h, H> {
                 login: Some(login),
                 ..creating(&id, &NO_FIELDS)
             }) {
-                Created::Done(snapshot) => Some(snapshot),
+                Created::Done(snapshot, _) => Some(snapshot),
                 Created::Full => None,
                 other => panic!("{other:?}"),
             },
             Some(old) => {
                 let entry = Entry { login, lifetime, ..Entry::of(&name) };
                 match self.stage.rotate(entry.from(&self.sessions[old].id, &id)) {
-                    Rotated::Done(snapshot) => Some(snapshot),
+                    Rotated::Done(snapshot, _) => Some(snapshot),
                     Rotated::Full => None,
                     other => panic!("{other:?}"),
                 }
@@ -233,7 +233,7 @@ impl<'h, H: Harness> History<'h, H> {
         let whence = self.story("renewed");
         let old = &mut self.sessions[old];
         match (&old.state, rotated) {
-            (State::Alive { snapshot: before, n }, Rotated::Done(snapshot)) => {
+            (State::Alive { snapshot: before, n }, Rotated::Done(snapshot, _)) => {
                 assert_eq!(snapshot.life.deadline(), before.life.deadline(), "{whence}");
                 let (user, n) = (old.user, *n);
                 old.state = State::Ended(snapshot.now);

@@ -185,7 +185,7 @@ pub fn the_limits_hold_for_the_writes_of_a_rotation<H: Harness>(here: &H) {
             let rotate = login.map_or(renewing(&old, &new), |login| login.from(&old, &new));
             let rotated = stage.rotate(Rotate { limits: &limits, writes: &written, ..rotate });
             match &refused {
-                None => assert!(matches!(rotated, Rotated::Done(_)), "{rotated:?}"),
+                None => assert!(matches!(rotated, Rotated::Done(..)), "{rotated:?}"),
                 Some(refusal) => {
                     assert_eq!(rotated, Rotated::Refused(refusal.clone()));
                     stage.holds(&old, &held);

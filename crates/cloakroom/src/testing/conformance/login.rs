@@ -344,7 +344,7 @@ fn log_in<H: Harness>(
         let old = stage.with(&held);
         let before = stage.peek(&old);
         match stage.rotate(Entry::with_limit(user, limit).from(&old, &id)) {
-            Rotated::Done(_) => {
+            Rotated::Done(..) => {
                 stage.is_ended(&old);
                 true
             }
@@ -359,7 +359,7 @@ fn log_in<H: Harness>(
     } else {
         let login = Some(Login { user, limit: Some(limit) });
         match stage.create(Create { login, ..creating(&id, &NO_FIELDS) }) {
-            Created::Done(_) => true,
+            Created::Done(..) => true,
             Created::Full => false,
             other => panic!("{other:?}"),
         }

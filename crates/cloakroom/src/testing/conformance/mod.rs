@@ -14,6 +14,7 @@
 //! | [`login`] | a user's sessions and how many there may be |
 //! | [`rotate`] | it moves to a new id, renewed or by a login |
 //! | [`end`] | it ends, and nothing brings it back |
+//! | [`users`] | all sessions of a user: listed, counted, ended in one step |
 //! | [`updates`] | many write to one session at once |
 //! | [`races`] | many make, end and move sessions at once |
 //! | [`random`] | changes that nobody thought of |
@@ -36,6 +37,7 @@ pub mod limits;
 pub mod login;
 pub mod rotate;
 pub mod end;
+pub mod users;
 pub mod updates;
 pub mod races;
 pub mod random;
@@ -130,6 +132,22 @@ macro_rules! conformance_suite {
             end::a_session_can_be_ended_after_any_change
             end::a_store_that_is_there_says_so
             end::an_abandoned_session_ends
+            users::a_user_without_sessions_has_none_to_list_to_count_or_to_end
+            users::the_list_shows_every_session_that_is_alive_and_no_other
+            users::the_list_says_of_a_session_what_it_is_and_does_not_use_it
+            users::pages_show_every_session_once_the_one_with_the_most_life_first
+            users::a_page_goes_on_where_the_last_one_ended_whatever_became_of_that_entry
+            users::ending_one_ends_it_and_no_other
+            users::ending_all_ends_every_session_of_the_user_and_of_nobody_else
+            users::ending_all_but_one_keeps_that_one
+            users::a_thousand_sessions_are_ended_by_one_of_them
+            users::who_has_no_session_any_more_ends_nobody
+            users::a_session_of_somebody_else_can_not_be_named
+            users::a_login_after_the_end_of_all_lives
+            users::erasing_leaves_nothing_and_says_how_many_there_were
+            users::of_many_who_end_all_each_session_is_counted_once
+            users::after_the_end_of_all_no_session_that_was_before_gets_in
+            users::the_index_agrees_with_who_is_alive_at_every_moment
             updates::parallel_increments_are_all_counted
             updates::writers_of_different_fields_both_survive
             updates::compare_and_set_loops_lose_nothing

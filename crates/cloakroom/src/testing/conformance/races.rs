@@ -24,7 +24,7 @@ pub fn of_many_creators_of_one_id_one_makes_it<H: Harness>(here: &H) {
             let own = fields([("by", &number.to_string())]);
             stage.of_thread(number).create(creating(&id, &own))
         });
-        let mut made = answers.iter().enumerate().filter(|(_, a)| matches!(a, Created::Done(_)));
+        let mut made = answers.iter().enumerate().filter(|(_, a)| matches!(a, Created::Done(..)));
         let (number, _) = made.next().expect("nobody made it");
         assert!(made.next().is_none(), "made twice");
         stage.holds(&id, &fields([("by", &number.to_string())]));
@@ -170,7 +170,7 @@ pub fn of_parallel_rotations_one_is_done<H: Harness>(here: &H) {
         let mut done = Vec::new();
         for (new, rotated) in rotations {
             match rotated {
-                Rotated::Done(snapshot) => {
+                Rotated::Done(snapshot, _) => {
                     assert_same(&snapshot.fields, &held);
                     done.push(new);
                 }
@@ -241,12 +241,12 @@ pub fn a_logout_and_a_rotation_agree_on_who_came_first<H: Harness>(here: &H) {
             unreachable!("each thread gives its own kind of answer");
         };
         match (ended, rotated) {
-            (Ended::Before, Rotated::Done(snapshot)) => {
+            (Ended::Before, Rotated::Done(snapshot, _)) => {
                 assert_same(&snapshot.fields, &held);
                 stage.holds(&new, &held);
             }
             (Ended::Now, Rotated::Ended) if !by_login => stage.is_unknown(&new),
-            (Ended::Now, Rotated::Done(snapshot)) if by_login => {
+            (Ended::Now, Rotated::Done(snapshot, _)) if by_login => {
                 assert_same(&snapshot.fields, &NO_FIELDS);
                 stage.holds(&new, &NO_FIELDS);
             }
@@ -305,7 +305,7 @@ fn log_in<H: Harness>(
     if by_rotation {
         let old = stage.with(&NO_FIELDS);
         match stage.rotate(Entry::with_limit(user, limit).from(&old, new)) {
-            Rotated::Done(_) => {
+            Rotated::Done(..) => {
                 stage.is_ended(&old);
                 true
             }
@@ -318,7 +318,7 @@ fn log_in<H: Harness>(
     } else {
         let login = Some(Login { user, limit: Some(limit) });
         match stage.create(Create { login, ..creating(new, &NO_FIELDS) }) {
-            Created::Done(_) => true,
+            Created::Done(..) => true,
             Created::Full => false,
             other => panic!("{other:?}"),
         }
@@ -340,7 +340,7 @@ pub fn rotations_among_logins_keep_to_the_limit<H: Harness>(here: &H) {
             for _ in 0..3 {
                 let new = stage.id_of(&user);
                 match stage.rotate(renewing(mine.last().unwrap(), &new)) {
-                    Rotated::Done(_) => mine.push(new),
+                    Rotated::Done(..) => mine.push(new),
                     // Another thread's login ended it: then nothing was made.
                     Rotated::Ended => {
                         stage.is_ended(mine.last().unwrap());

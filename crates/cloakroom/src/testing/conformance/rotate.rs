@@ -115,7 +115,7 @@ pub fn a_rotation_that_fails_leaves_the_old_session_as_it_was<H: Harness>(here: 
         ] {
             let rotated = stage.rotate(Rotate { writes: &written, ..rotate });
             let kind = match rotated {
-                Rotated::Done(_) => "Done",
+                Rotated::Done(..) => "Done",
                 Rotated::Full => "Full",
                 Rotated::Refused(_) => "Refused",
                 Rotated::Taken => "Taken",

@@ -11,8 +11,9 @@ use crate::change::{Change, Fields, Limits, Operation, Writes};
 use crate::expiry::{Lifetime, Touch};
 use crate::field::{FieldName, Kept};
 use crate::store::{
-    Applied, Apply, Create, Created, Ended, Login, OnlyIf, Patience, Rotate, Rotated, SessionLimit,
-    Snapshot, Store, StoreError, User, WhenFull, Why,
+    Applied, Apply, Create, Created, Cursor, EndOf, Ended, EndedOf, ListOf, Login, OnlyIf, Page,
+    Patience, Rotate, Rotated, SessionLimit, Snapshot, Store, StoreError, User, WhenFull, Which,
+    Why,
 };
 use crate::testing::Harness;
 use crate::token::{SessionId, TokenMint};
@@ -103,6 +104,34 @@ impl<'h, H: Harness> Stage<'h, H> {
     }
 
     #[track_caller]
+    pub(super) fn page(&self, user: &User, after: Option<Cursor>, at_most: u32) -> Page {
+        let at_most = NonZeroU32::new(at_most).unwrap();
+        let list = ListOf { user, after, at_most };
+        known(self.here.run(async { self.store.sessions_of(list, PATIENCE).await }))
+    }
+
+    #[track_caller]
+    pub(super) fn count_of(&self, user: &User) -> u64 {
+        known(self.here.run(async { self.store.count_of(user, PATIENCE).await }))
+    }
+
+    #[track_caller]
+    pub(super) fn end_of(
+        &self,
+        user: &User,
+        which: Which<'_>,
+        asked_by: Option<&SessionId>,
+    ) -> EndedOf {
+        let end = EndOf { user, which, asked_by };
+        known(self.here.run(async { self.store.end_of(end, PATIENCE).await }))
+    }
+
+    #[track_caller]
+    pub(super) fn erase(&self, user: &User) -> u64 {
+        known(self.here.run(async { self.store.erase(user, PATIENCE).await }))
+    }
+
+    #[track_caller]
     pub(super) fn check(&self) {
         known(self.here.run(async { self.store.check(PATIENCE).await }));
     }
@@ -116,7 +145,7 @@ impl<'h, H: Harness> Stage<'h, H> {
     #[track_caller]
     pub(super) fn created(&self, new: Create<'_>) -> Snapshot {
         match self.create(new) {
-            Created::Done(snapshot) => snapshot,
+            Created::Done(snapshot, _) => snapshot,
             other => panic!("not created: {other:?}"),
         }
     }
@@ -166,7 +195,7 @@ impl<'h, H: Harness> Stage<'h, H> {
     #[track_caller]
     pub(super) fn rotated(&self, rotate: Rotate<'_>) -> Snapshot {
         match self.rotate(rotate) {
-            Rotated::Done(snapshot) => snapshot,
+            Rotated::Done(snapshot, _) => snapshot,
             other => panic!("not rotated: {other:?}"),
         }
     }

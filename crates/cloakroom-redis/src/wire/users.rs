@@ -1,0 +1,105 @@
+//! The same for what concerns all sessions of a user.
+
+use cloakroom::store::{Cursor, EndOf, EndedOf, Listed, Page, Which};
+use cloakroom::{Life, Prefix, SessionId, Tag, Timestamp, User};
+use redis::Value;
+
+use super::{Arguments, Call, Garbled, Reply, Words};
+use crate::keys;
+use crate::scripts;
+
+/// A page of entries of a sorted set of sessions: the user's index, or what has left it.
+pub(crate) fn list(key: String, after: Option<Cursor>, at_most: u32) -> Call {
+    let mut arguments = Arguments::default();
+    arguments.number(at_most);
+    if let Some(Cursor { until, id }) = after {
+        arguments.number(until.as_millis());
+        arguments.text(&id.hash());
+    }
+    Call { script: &scripts::LIST, keys: vec![key], arguments: arguments.0 }
+}
+
+/// How many sessions a user has.
+pub(crate) fn count(prefix: &Prefix, tag: Tag) -> Call {
+    let keys = vec![keys::index_of(prefix, tag)];
+    Call { script: &scripts::COUNT, keys, arguments: Vec::new() }
+}
+
+/// What these sessions say of themselves.
+pub(crate) fn look(prefix: &Prefix, user: &User, tag: Tag, ids: &[SessionId]) -> Call {
+    let mut arguments = Arguments::default();
+    arguments.text(user.as_str());
+    let sessions = ids.iter().map(|id| keys::session(prefix, id));
+    let keys = std::iter::once(keys::index_of(prefix, tag)).chain(sessions).collect();
+    Call { script: &scripts::LOOK, keys, arguments: arguments.0 }
+}
+
+pub(crate) fn end_of(prefix: &Prefix, tag: Tag, end: &EndOf<'_>) -> Call {
+    let mut arguments = Arguments::default();
+    let (which, meant) = match end.which {
+        Which::One(id) => ("one", Some(id)),
+        Which::AllBut(id) if id.tag() == tag => ("all-but", Some(id)),
+        Which::All | Which::AllBut(_) => ("all", None),
+    };
+    arguments.text(which);
+    arguments.text(if end.asked_by.is_some() { "by-session" } else { "by-nobody" });
+    let mut keys = vec![keys::index_of(prefix, tag), keys::ended_of(prefix, tag)];
+    keys.extend(end.asked_by.into_iter().chain(meant).map(|id| keys::session(prefix, id)));
+    Call { script: &scripts::END_OF, keys, arguments: arguments.0 }
+}
+
+pub(crate) fn tidy(prefix: &Prefix, tag: Tag, ids: &[SessionId]) -> Call {
+    let mut keys = vec![keys::index_of(prefix, tag), keys::ended_of(prefix, tag)];
+    keys.extend(ids.iter().map(|id| keys::session(prefix, id)));
+    Call { script: &scripts::TIDY, keys, arguments: Vec::new() }
+}
+
+/// A page without what its sessions say, and their ids.
+pub(crate) fn listed(tag: Tag, value: Value) -> Result<(Page, Vec<SessionId>), Garbled> {
+    let mut words = Words::of(value)?;
+    let now = words.time()?;
+    let more = words.text()? == "1";
+    let (mut ids, mut last) = (Vec::new(), None);
+    while let Some(hash) = words.next() {
+        let hash = hash.and_then(|hash| String::from_utf8(hash).ok());
+        let until = words.time()?;
+        // What is no id is nothing that we wrote.
+        if let Some(id) = hash.and_then(|hash| SessionId::parse(tag, &hash)) {
+            last = Some(Cursor { until, id });
+            ids.push(id);
+        }
+    }
+    let next = last.filter(|_| more);
+    Ok((Page { sessions: Vec::new(), next, now }, ids))
+}
+
+pub(crate) fn counted(value: Value) -> Result<u64, Garbled> {
+    Words::of(Value::Array(vec![value]))?.number()
+}
+
+/// What those of `ids` say that are alive.
+pub(crate) fn looked(ids: &[SessionId], value: Value) -> Result<Vec<Listed>, Garbled> {
+    let mut words = Words::of(value)?;
+    let now = words.time()?;
+    let mut sessions = Vec::new();
+    for id in ids {
+        let (life, expires_at) = (words.text()?, words.text()?);
+        // What has no life of ours is no session; who uses it next removes it.
+        let Ok(life) = life.parse::<Life>() else { continue };
+        let Ok(expires_at) = expires_at.parse() else { return Err(Garbled("no time")) };
+        let expires_at = Timestamp::from_millis(expires_at);
+        if now < expires_at && now < life.deadline() {
+            sessions.push(Listed { id: *id, life, expires_at });
+        }
+    }
+    Ok(sessions)
+}
+
+pub(crate) fn ended_of(value: Value) -> Result<Reply<EndedOf>, Garbled> {
+    let mut words = Words::of(value)?;
+    let outcome = words.outcome()?;
+    Ok(match &*outcome {
+        b"done" => EndedOf::Done(words.number()?).into(),
+        _ => words.gone(&outcome, EndedOf::Unknown, EndedOf::Ended)?,
+    })
+}
