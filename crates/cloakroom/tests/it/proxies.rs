@@ -222,7 +222,7 @@ proptest! {
             let lines = lines.iter().map(Vec::as_slice);
             proxies.clone().by(header).client(address("10.0.0.1"), lines);
         }
-        // A list that is read is written down as it was meant, or refused.
+        // Read or refused; what matters is that it comes back.
         let _ = text.parse::<TrustedProxies>();
     }
 }
