@@ -21,6 +21,10 @@
 pub mod token;
 pub mod expiry;
 pub mod clock;
+pub mod address;
+pub mod proxies;
+pub mod device;
+pub mod client;
 pub mod field;
 pub mod change;
 pub mod store;
@@ -53,6 +57,11 @@ pub use token::{
     InvalidPrefix, Issued, Keys, NoRandomness, Prefix, SecretKey, SessionId, Tag, Token, TokenMint,
     WeakKey,
 };
+
+pub use address::{AddressPrivacy, InvalidNetwork, Network};
+pub use client::{Client, InvalidLabel, Label};
+pub use device::{Browser, Device, DeviceHeaders, System};
+pub use proxies::{ForwardedHeader, TrustedProxies};
 
 pub use change::{Limits, Refusal};
 pub use clock::{Clock, Hands};

@@ -6,6 +6,8 @@
 mod token;
 mod field;
 mod change;
+mod device;
+mod proxies;
 #[cfg(feature = "testing")]
 mod failing;
 #[cfg(feature = "testing")]
