@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::change::{Change, Fields, Rejection};
+use crate::change::{Change, Fields, Refusal, Rejection};
 use crate::clock::Clock;
 use crate::expiry::{Life, Timestamp, Touch};
 use crate::store::{
@@ -237,7 +237,7 @@ impl Engine {
             (Why::Renewal, Found::Ended) => return Rotated::Ended,
             (Why::Renewal, Found::Alive(old, _)) => match written(&old.fields, rotate) {
                 Ok(fields) => Content { fields, life: Life { last_seen: now, ..old.life }, ..old },
-                Err(rejection) => return rejection,
+                Err(refusal) => return Rotated::Refused(refusal),
             },
             (Why::Login { login, lifetime, remembered, carried, fields }, found) => {
                 let same_user = |old: &Content| old.user.as_ref() == Some(login.user);
@@ -252,7 +252,7 @@ impl Engine {
                 if let Some((fields, keeps_all)) = before {
                     kept = match written(&fields, rotate) {
                         Ok(fields) => fields,
-                        Err(rejection) => return rejection,
+                        Err(refusal) => return Rotated::Refused(refusal),
                     };
                     kept.retain(|field, _| keeps_all || carried.contains(field));
                 }
@@ -264,7 +264,7 @@ impl Engine {
                         life: Life::beginning(now, *lifetime, *remembered),
                         fields,
                     },
-                    Err(rejection) => return refused(rejection),
+                    Err(rejection) => return Rotated::Refused(refused(rejection)),
                 }
             }
         };
@@ -351,14 +351,14 @@ fn shard_of(tag: Tag) -> usize {
 }
 
 /// What the waiting writes of a rotation make of the fields, or why it can't happen.
-fn written(fields: &Fields, rotate: &Rotate<'_>) -> Result<Fields, Rotated> {
+fn written(fields: &Fields, rotate: &Rotate<'_>) -> Result<Fields, Refusal> {
     let change = Change { writes: rotate.writes.clone(), operation: None };
     change.apply(fields, rotate.limits).map(|(fields, _)| fields).map_err(refused)
 }
 
-fn refused(rejection: Rejection) -> Rotated {
+fn refused(rejection: Rejection) -> Refusal {
     match rejection {
-        Rejection::Refused(refusal) => Rotated::Refused(refusal),
+        Rejection::Refused(refusal) => refusal,
         // Plain writes expect nothing, so they can't conflict.
         Rejection::Conflict(_) => unreachable!("plain writes can't conflict"),
     }

@@ -306,14 +306,14 @@ pub fn after_the_end_of_all_no_session_that_was_before_gets_in<H: Harness>(here:
                 return vec![after];
             }
             let mut made = Vec::new();
-            for round in 0..4 {
+            for old in &before {
                 if number % 2 == 0 {
                     let id = stage.of(&user);
                     logged_in.lock().unwrap().push(id);
                     made.push(id);
                 } else {
                     let write = Change::of(increment("n", 1));
-                    match stage.apply(applying(&before[round], &write)) {
+                    match stage.apply(applying(old, &write)) {
                         Applied::Done(..) | Applied::Ended => {}
                         other => panic!("{other:?}"),
                     }
