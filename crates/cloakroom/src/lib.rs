@@ -24,6 +24,7 @@ pub mod clock;
 pub mod field;
 pub mod change;
 pub mod store;
+pub mod records;
 pub mod engine;
 pub mod memory;
 pub mod cookie;

@@ -320,6 +320,9 @@ pub enum Verb {
     Rotate,
     End,
     Check,
+    Walk,
+    Peek,
+    Restore,
 }
 
 impl fmt::Display for Verb {
@@ -330,6 +333,9 @@ impl fmt::Display for Verb {
             Self::Rotate => "rotate",
             Self::End => "end",
             Self::Check => "check",
+            Self::Walk => "walk",
+            Self::Peek => "peek",
+            Self::Restore => "restore",
         })
     }
 }
