@@ -50,10 +50,96 @@ struct Cli {
 }
 
 #[derive(Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Run the demo: log in, be counted, log out
     #[command(after_help = AFTER_HELP)]
     Serve(Serve),
+    /// Look after the sessions in a folder, and carry them to Redis and back
+    #[command(subcommand)]
+    Store(StoreCommand),
+}
+
+const AFTER_STORE_HELP: &str = "\
+Exit codes:
+  0  it is done
+  1  it could not be done, or not to the end: the folder is in use or damaged, Redis is away
+  2  a flag or a variable is wrong";
+
+const AFTER_CARRY_HELP: &str = "\
+Stop what serves from the one store before, and start it on the other after. For cookies to stay valid,
+that takes the same key and the same --prefix: without SECRET_KEY the key is in the file `secret-key`
+of the folder.
+
+What is there already stays as it is, and what ended there stays ended: it can be repeated.
+
+Exit codes:
+  0  every live session is there
+  1  it could not be done, or not to the end: the folder is in use or damaged, Redis is away
+  2  a flag or a variable is wrong, or the sessions are of another prefix
+
+Examples:
+  cloakroom store export --data ./sessions --to redis://127.0.0.1:6379 --set-aside
+  cloakroom store import --data ./sessions --from redis://127.0.0.1:6379";
+
+/// What `cloakroom store` does.
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Check every checksum of the file, and count what it holds
+    #[command(after_help = AFTER_STORE_HELP)]
+    Check(Data),
+    /// Remove from the file what has expired, and give its room back to the system
+    #[command(after_help = AFTER_STORE_HELP)]
+    Compact(Data),
+    /// Carry every live session from the folder to Redis
+    #[command(after_help = AFTER_CARRY_HELP)]
+    Export {
+        /// redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH; with a password, safer in
+        /// REDIS_URL
+        #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "STORE")]
+        to: String,
+        /// Rename the file of the folder when all of it is carried over, so that nobody serves from
+        /// it by mistake: what ends in Redis from now on would be alive in it
+        #[arg(long)]
+        set_aside: bool,
+        #[command(flatten)]
+        carry: Carry,
+    },
+    /// Carry every live session from Redis to the folder
+    #[command(after_help = AFTER_CARRY_HELP)]
+    Import {
+        /// redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH; with a password, safer in
+        /// REDIS_URL
+        #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "STORE")]
+        from: String,
+        #[command(flatten)]
+        carry: Carry,
+    },
+}
+
+/// Which folder.
+#[derive(Args)]
+pub(crate) struct Data {
+    /// The folder of the sessions [default: cloakroom in your state folder, on Linux
+    /// ~/.local/state]
+    #[arg(long, env = "CLOAKROOM_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// How sessions are carried.
+#[derive(Args)]
+pub(crate) struct Carry {
+    #[command(flatten)]
+    pub(crate) data: Data,
+
+    /// The prefix that the sessions were made under, and go on under
+    #[arg(long, env = "CLOAKROOM_PREFIX", default_value = "cloakroom-demo")]
+    #[arg(value_parser = |text: &str| Prefix::new(text))]
+    pub(crate) prefix: Prefix,
+
+    /// Go on where an earlier run was interrupted, if nobody has served from either store since.
+    /// Without it all is gone over again, which takes longer and misses nothing
+    #[arg(long)]
+    pub(crate) resume: bool,
 }
 
 /// The settings of `cloakroom serve`.
@@ -132,12 +218,9 @@ pub(crate) enum LogFormat {
 
 /// Reads the command line, or ends the process: with what was asked for, or with code 2 and what is
 /// wrong.
-pub(crate) fn parse() -> Serve {
+pub(crate) fn parse() -> Command {
     let Cli { command, serve } = Cli::parse();
-    match command {
-        Some(Command::Serve(serve)) => serve,
-        None => serve,
-    }
+    command.unwrap_or(Command::Serve(serve))
 }
 
 /// Ends the process as a wrong flag does, for what can only be judged later.
@@ -158,8 +241,8 @@ mod tests {
     fn flags_work_with_and_without_the_command() {
         for args in [&["cloakroom", "--port", "0"][..], &["cloakroom", "serve", "--port", "0"]] {
             let Cli { command, serve } = Cli::try_parse_from(args).unwrap();
-            let port = command.map_or(serve.port, |Command::Serve(serve)| serve.port);
-            assert_eq!(port, 0, "{args:?}");
+            let Command::Serve(serve) = command.unwrap_or(Command::Serve(serve)) else { panic!() };
+            assert_eq!(serve.port, 0, "{args:?}");
         }
     }
 }

@@ -9,6 +9,8 @@ mod guard;
 mod health;
 mod app;
 mod serve;
+mod carry;
+mod upkeep;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -18,7 +20,7 @@ use std::time::Duration;
 use cloakroom::Manager;
 use tokio::net::TcpListener;
 
-use crate::args::Serve;
+use crate::args::{Command, Serve};
 use crate::health::Readiness;
 use crate::store::Problem;
 
@@ -26,10 +28,21 @@ use crate::store::Problem;
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let serve = args::parse();
-    telemetry::start(&serve);
+    let command = args::parse();
+    if let Command::Serve(serve) = &command {
+        telemetry::start(serve);
+    }
     match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(run(serve)),
+        Ok(runtime) => runtime.block_on(async {
+            match command {
+                Command::Serve(serve) => run(serve).await,
+                Command::Store(command) => match upkeep::run(command).await {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(Problem::Wrong(problem)) => args::refuse(problem),
+                    Err(Problem::Failed(problem)) => fail(problem),
+                },
+            }
+        }),
         Err(error) => fail(format_args!("no runtime could be started: {error}")),
     }
 }

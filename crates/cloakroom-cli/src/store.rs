@@ -13,6 +13,9 @@ use cloakroom_redis::RedisStore;
 
 use crate::args::{Cookie, SECRET_KEY, SECRET_KEY_FALLBACKS, Serve};
 
+/// The key of the cookies, in the folder of the sessions.
+pub(crate) const KEPT_KEY: &str = "secret-key";
+
 /// Why there are no sessions.
 pub(crate) enum Problem {
     /// Something on the command line is wrong.
@@ -50,7 +53,7 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
     };
     match serve.store.as_deref() {
         None => {
-            let folder = folder(serve)?;
+            let folder = folder(serve.data.as_deref())?;
             let prefix = serve.prefix.clone();
             let embedded = EmbeddedSettings { prefix, ..EmbeddedSettings::default() };
             let failed = |error| {
@@ -88,12 +91,12 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
 }
 
 /// Where files are kept: as told, or where the platform keeps the state of programs.
-fn folder(serve: &Serve) -> Result<PathBuf, String> {
-    if let Some(folder) = &serve.data {
+pub(crate) fn folder(data: Option<&Path>) -> Result<PathBuf, String> {
+    if let Some(folder) = data {
         return if folder.as_os_str().is_empty() {
             Err("--data or CLOAKROOM_DATA is empty: it takes the name of a folder".into())
         } else {
-            Ok(folder.clone())
+            Ok(folder.to_owned())
         };
     }
     // The specification of the variable has relative paths ignored.
@@ -114,7 +117,7 @@ fn folder(serve: &Serve) -> Result<PathBuf, String> {
 /// The key that is kept beside the sessions; makes it at the first start. Readable by its owner
 /// alone, for it can seal a cookie for anybody.
 fn kept_key(folder: &Path) -> Result<SecretKey, String> {
-    let path = folder.join("secret-key");
+    let path = folder.join(KEPT_KEY);
     let shown = path.display();
     let failed = |error: io::Error| {
         format!("the key {shown} can't be used: {error}; set {SECRET_KEY} to do without it")

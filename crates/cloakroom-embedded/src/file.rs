@@ -125,7 +125,11 @@ impl Folder {
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.path.join(FILE)
+        Self::file_in(&self.path)
+    }
+
+    pub(crate) fn file_in(folder: &Path) -> PathBuf {
+        folder.join(FILE)
     }
 
     /// Opens the file; makes it if it is not there.
@@ -359,10 +363,16 @@ impl Sessions {
         if length < WORTH_COMPACTING || length / 4 < live {
             return Ok(());
         }
-        let path = self.path.clone();
-        not_panicking(&path, || self.database.compact().map_err(|error| error.to_string()))?;
+        self.give_back()?;
         let now = std::fs::metadata(&self.path).map_or(0, |file| file.len());
         tracing::info!(event = "compacted", path = %self.path.display(), before = length, now);
+        Ok(())
+    }
+
+    /// Gives back to the system what is free.
+    pub(crate) fn give_back(&mut self) -> Result<(), OpenError> {
+        let path = self.path.clone();
+        not_panicking(&path, || self.database.compact().map_err(|error| error.to_string()))?;
         Ok(())
     }
 }

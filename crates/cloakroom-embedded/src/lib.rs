@@ -38,6 +38,8 @@ mod file;
 mod queue;
 mod writer;
 mod store;
+mod upkeep;
 
 pub use file::OpenError;
 pub use store::{Durability, EmbeddedSettings, EmbeddedStore};
+pub use upkeep::{Contents, check, compact, set_aside};

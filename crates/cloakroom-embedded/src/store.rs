@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use cloakroom::engine::{Changes, Engine};
+use cloakroom::records::{self, Record, Records, Restored};
 use cloakroom::store::{
     Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, Happened, ListOf, Page,
     Patience, Rotate, Rotated, Store, Verb, Which,
@@ -286,6 +287,39 @@ impl Store for EmbeddedStore {
         if let Err(failure) = behind {
             tracing::warn!(session = %id, %failure, "a session could not be ended; it expires by itself");
         }
+    }
+}
+
+impl Records for EmbeddedStore {
+    fn walk<'a>(
+        &'a self,
+        from: &'a records::Cursor,
+        at_most: u32,
+        _: Patience,
+    ) -> Answer<'a, records::Page> {
+        let open = self.queue().behind().map_err(|failure| self.failed(Verb::Walk, None, failure));
+        Box::pin(ready(open.map(|_| self.engine().walk(from, at_most))))
+    }
+
+    fn peek<'a>(&'a self, id: &'a SessionId, _: Patience) -> Answer<'a, Option<Record>> {
+        let failed = |failure| self.failed(Verb::Peek, Some(*id), failure);
+        let open = self.queue().behind().map_err(failed);
+        Box::pin(ready(open.map(|_| self.engine().peek(id))))
+    }
+
+    fn restore<'a>(&'a self, record: &'a Record, patience: Patience) -> Answer<'a, Restored> {
+        Box::pin(async move {
+            let until = Deadline::of(patience);
+            let failed = |failure| self.failed(Verb::Restore, Some(record.id), failure);
+            self.room(until).await.map_err(failed)?;
+            let (restored, behind) =
+                self.engine().restore(record, |changes| self.queue().note(changes));
+            let restored = restored.map_err(|wrong| {
+                failed(Failure { happened: Happened::No, reason: wrong.to_string().into() })
+            })?;
+            self.safe(behind, until).await.map_err(failed)?;
+            Ok(restored)
+        })
     }
 }
 

@@ -25,3 +25,22 @@ pub(crate) fn index_of(prefix: &Prefix, tag: Tag) -> String {
 pub(crate) fn ended_of(prefix: &Prefix, tag: Tag) -> String {
     format!("{}:{{{tag}}}:ended", prefix.as_str())
 }
+
+/// The note that a session was restored.
+pub(crate) fn note(prefix: &Prefix, id: &SessionId) -> String {
+    format!("{}:{{{}}}:restored:{id}", prefix.as_str(), id.tag())
+}
+
+/// What every session's key looks like, for `SCAN`. Nothing in a prefix means more than itself.
+pub(crate) fn every_session(prefix: &Prefix) -> String {
+    format!("{}:{{*}}:session:*", prefix.as_str())
+}
+
+/// The id in a session's key, if it is one. Whether it is a user's the key doesn't tell; this says
+/// that it is.
+pub(crate) fn id_in(prefix: &Prefix, key: &[u8]) -> Option<SessionId> {
+    let key = std::str::from_utf8(key).ok()?;
+    let rest = key.strip_prefix(prefix.as_str())?.strip_prefix(":{")?;
+    let (tag, hash) = rest.split_once("}:session:")?;
+    SessionId::from_full(&format!("u{tag}.{hash}"))
+}

@@ -29,6 +29,7 @@ mod wire;
 mod line;
 mod server;
 mod store;
+mod records;
 
 pub use server::InvalidUrl;
 pub use store::RedisStore;

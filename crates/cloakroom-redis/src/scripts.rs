@@ -73,6 +73,18 @@ pub static TIDY: Script = Script {
     sha: LazyLock::new(|| sha_of(&TIDY)),
 };
 
+/// Reads a session, and leaves it as it is.
+pub static PEEK: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/peek.lua")),
+    sha: LazyLock::new(|| sha_of(&PEEK)),
+};
+
+/// Makes a session that was alive in another store.
+pub static RESTORE: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/restore.lua")),
+    sha: LazyLock::new(|| sha_of(&RESTORE)),
+};
+
 fn sha_of(script: &Script) -> String {
     redis::Script::new(script.text).get_hash().to_owned()
 }

@@ -104,8 +104,13 @@ impl Server {
     }
 
     pub(crate) async fn ping(&self, patience: Patience) -> Result<(), Failure> {
+        self.ask(&redis::cmd("PING"), patience).await.map(drop)
+    }
+
+    /// A command that changes nothing.
+    pub(crate) async fn ask(&self, command: &Cmd, patience: Patience) -> Result<Value, Failure> {
         let sent = AtomicBool::new(false);
-        within(patience, self.send(&redis::cmd("PING"), &sent), &sent).await.map(drop)
+        within(patience, self.send(command, &sent), &sent).await
     }
 
     /// Notes in `sent` that from now on the command can have happened.
@@ -139,6 +144,11 @@ fn is_of_a_replica(error: &RedisError) -> bool {
 }
 
 impl Failure {
+    /// One that was found before anything was sent.
+    pub(crate) fn before(reason: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { happened: Happened::No, no_script: false, reason: reason.into() }
+    }
+
     fn of(happened: Happened, error: RedisError) -> Self {
         let no_script = error.kind() == ErrorKind::Server(ServerErrorKind::NoScript);
         Self { happened, no_script, reason: error.into() }

@@ -21,8 +21,8 @@ const IN_THE_BACKGROUND: Patience = Patience(Duration::from_secs(5));
 /// Sessions in Redis, Valkey or ElastiCache. Clones share one connection.
 #[derive(Clone)]
 pub struct RedisStore {
-    server: Server,
-    prefix: Prefix,
+    pub(crate) server: Server,
+    pub(crate) prefix: Prefix,
 }
 
 impl RedisStore {
@@ -41,7 +41,12 @@ impl RedisStore {
         self.server.name()
     }
 
-    fn failed(&self, verb: Verb, session: Option<SessionId>, failure: Failure) -> StoreError {
+    pub(crate) fn failed(
+        &self,
+        verb: Verb,
+        session: Option<SessionId>,
+        failure: Failure,
+    ) -> StoreError {
         let Failure { happened, reason, .. } = failure;
         StoreError { verb, session, store: self.server.name().to_owned(), happened, reason }
     }

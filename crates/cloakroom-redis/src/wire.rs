@@ -4,6 +4,7 @@
 pub(crate) mod users;
 
 use cloakroom::change::{Change, Fields, Operation, Writes};
+use cloakroom::records::{Record, Restored};
 use cloakroom::store::{
     Applied, Apply, Create, Created, Ended, Login, OnlyIf, Rotate, Rotated, Snapshot, Why,
 };
@@ -82,6 +83,27 @@ pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
 
 pub(crate) fn end(prefix: &Prefix, id: &SessionId) -> Call {
     Call { script: &scripts::END, keys: keys_of(prefix, id), arguments: Vec::new() }
+}
+
+/// Of whatever kind it is, if its id says that it is a user's.
+pub(crate) fn peek(prefix: &Prefix, id: &SessionId) -> Call {
+    Call { script: &scripts::PEEK, keys: keys_of(prefix, id), arguments: Vec::new() }
+}
+
+pub(crate) fn restore(prefix: &Prefix, record: &Record) -> Call {
+    let Record { id, user, life, expires_at, fields } = record;
+    let mut arguments = Arguments::default();
+    arguments.number(expires_at.as_millis());
+    arguments.number(life.created.as_millis());
+    arguments.life(life.lifetime, life.remembered);
+    arguments.number(life.last_seen.as_millis());
+    if let Some(user) = user {
+        arguments.text(user.as_str());
+    }
+    arguments.fields(fields);
+    let mut keys = vec![keys::session(prefix, id), keys::note(prefix, id)];
+    keys.extend(keys::index(prefix, id));
+    Call { script: &scripts::RESTORE, keys, arguments: arguments.0 }
 }
 
 fn keys_of(prefix: &Prefix, id: &SessionId) -> Vec<String> {
@@ -267,6 +289,46 @@ pub(crate) fn ended(value: Value) -> Result<Reply<Ended>, Garbled> {
         b"before" => Ended::Before.into(),
         _ => words.gone(&outcome, Ended::Unknown, Ended::Before)?,
     })
+}
+
+/// What stands under the key of `id`, be it a user's or not; `None` if that is not alive.
+pub(crate) fn peeked(id: &SessionId, value: Value) -> Result<Option<Record>, Garbled> {
+    let mut words = Words::of(value)?;
+    let outcome = words.outcome()?;
+    if *outcome != *b"done" {
+        return words.gone(&outcome, None, None).map(|reply| reply.outcome);
+    }
+    let (Snapshot { user, life, expires_at, fields, .. }, _) = words.session()?;
+    let mut bytes = id.to_bytes();
+    bytes[0] = if user.is_some() { b'u' } else { b'a' };
+    let id = SessionId::from_bytes(&bytes).ok_or(Garbled("an id of no kind"))?;
+    Ok(Some(Record { id, user, life, expires_at, fields }))
+}
+
+pub(crate) fn restored(value: Value) -> Result<Restored, Garbled> {
+    Ok(match &*Words::of(value)?.outcome()? {
+        b"done" => Restored::Done,
+        b"there" => Restored::There,
+        b"ended" => Restored::Ended,
+        b"expired" => Restored::Expired,
+        _ => return Err(Garbled("an outcome that restore does not have")),
+    })
+}
+
+/// Where a scan goes on, and the keys that it found.
+pub(crate) fn scanned(value: Value) -> Result<(String, Vec<Vec<u8>>), Garbled> {
+    redis::from_redis_value(value).map_err(|_| Garbled("no page of a scan"))
+}
+
+/// The process of the server, by what it says of itself; empty if it doesn't say.
+pub(crate) fn process(about: &Value) -> String {
+    let text = match about {
+        Value::BulkString(bytes) => String::from_utf8_lossy(bytes),
+        Value::VerbatimString { text, .. } => text.into(),
+        _ => "".into(),
+    };
+    let id = text.lines().find_map(|line| line.strip_prefix("run_id:"));
+    id.unwrap_or_default().trim().to_owned()
 }
 
 /// The ids of sessions of the same user, parted by spaces.

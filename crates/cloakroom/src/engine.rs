@@ -10,9 +10,10 @@
 //!    moved the end of a session is not, nor is the removal of what has expired.
 //! 4. The clock is read under the lock: those who wait for it come later.
 
+mod records;
 mod users;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -398,7 +399,8 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 #[derive(Default)]
 struct Shard {
-    records: HashMap<SessionId, Record>,
+    /// In the order of their ids, in which an operator walks over them.
+    records: BTreeMap<SessionId, Record>,
     /// The index of each user: the sessions with an entry, the one with the least life left first.
     users: HashMap<Tag, BTreeSet<(Timestamp, SessionId)>>,
     /// Every record by when it ends, for the sweeper.
@@ -500,8 +502,19 @@ impl Shard {
         now: Timestamp,
         anonymous: &AtomicUsize,
     ) -> Snapshot {
-        self.urgent = true;
         let expires_at = session.life.expires_at(now, Duration::ZERO);
+        self.insert_until(id, session, expires_at, now, anonymous)
+    }
+
+    fn insert_until(
+        &mut self,
+        id: SessionId,
+        session: Content,
+        expires_at: Timestamp,
+        now: Timestamp,
+        anonymous: &AtomicUsize,
+    ) -> Snapshot {
+        self.urgent = true;
         let indexed_until = if session.user.is_some() {
             Some(session.life.indexed_until(expires_at))
         } else {

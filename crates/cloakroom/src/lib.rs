@@ -28,6 +28,7 @@ pub mod client;
 pub mod field;
 pub mod change;
 pub mod store;
+pub mod records;
 pub mod engine;
 pub mod memory;
 pub mod cookie;

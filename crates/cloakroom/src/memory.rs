@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::engine::Engine;
+use crate::records::{self, Record, Records, Restored};
 use crate::store::{
     Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, Happened, ListOf, Page,
     Patience, Rotate, Rotated, Store, StoreError, User, Verb, Which,
@@ -163,6 +164,32 @@ impl Store for MemoryStore {
 
     fn abandon(&self, id: SessionId) {
         let _ = self.0.engine.end(&id, |_| ());
+    }
+}
+
+impl Records for MemoryStore {
+    fn walk<'a>(
+        &'a self,
+        from: &'a records::Cursor,
+        at_most: u32,
+        _: Patience,
+    ) -> Answer<'a, records::Page> {
+        Box::pin(ready(Ok(self.0.engine.walk(from, at_most))))
+    }
+
+    fn peek<'a>(&'a self, id: &'a SessionId, _: Patience) -> Answer<'a, Option<Record>> {
+        Box::pin(ready(Ok(self.0.engine.peek(id))))
+    }
+
+    fn restore<'a>(&'a self, record: &'a Record, _: Patience) -> Answer<'a, Restored> {
+        let (restored, ()) = self.0.engine.restore(record, |_| ());
+        Box::pin(ready(restored.map_err(|wrong| StoreError {
+            verb: Verb::Restore,
+            session: Some(record.id),
+            store: "memory".into(),
+            happened: Happened::No,
+            reason: wrong.into(),
+        })))
     }
 }
 

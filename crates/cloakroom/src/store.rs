@@ -446,6 +446,9 @@ pub enum Verb {
     EndOf,
     Erase,
     Check,
+    Walk,
+    Peek,
+    Restore,
 }
 
 impl fmt::Display for Verb {
@@ -460,6 +463,9 @@ impl fmt::Display for Verb {
             Self::EndOf => "end_of",
             Self::Erase => "erase",
             Self::Check => "check",
+            Self::Walk => "walk",
+            Self::Peek => "peek",
+            Self::Restore => "restore",
         })
     }
 }

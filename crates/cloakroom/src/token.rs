@@ -117,6 +117,39 @@ impl SessionId {
     /// How many bytes an id has.
     pub const BYTES: usize = 1 + TAG + 32;
 
+    /// Tag and hash, as operators write them: `TAG.HASH`, the tag behind the `a` or `u` of
+    /// [`to_bytes`](Self::to_bytes). What [`from_full`](Self::from_full) takes.
+    pub fn in_full(&self) -> String {
+        format!("{}{}.{self}", char::from(self.tag.parts().0), self.tag)
+    }
+
+    /// The id that is written so; `None` if the text is none.
+    ///
+    /// ```
+    /// use cloakroom::{Prefix, SessionId, TokenMint};
+    /// let id = TokenMint::new(Prefix::default(), "session", None).issue_for("alice")?.id;
+    /// assert!(id.in_full().starts_with('u'));
+    /// assert_eq!(SessionId::from_full(&id.in_full()), Some(id));
+    /// assert_eq!(SessionId::from_full("alice"), None);
+    /// # Ok::<(), cloakroom::NoRandomness>(())
+    /// ```
+    pub fn from_full(text: &str) -> Option<Self> {
+        let (tag, hash) = text.split_once('.')?;
+        let (kind, tag) = tag.split_at_checked(1)?;
+        let tag = BASE64URL_NOPAD.decode(tag.as_bytes()).ok()?.try_into().ok()?;
+        let tag = match kind {
+            "a" => Tag::Anonymous(tag),
+            "u" => Tag::User(tag),
+            _ => return None,
+        };
+        Self::parse(tag, hash)
+    }
+
+    /// Beside the session, in the same shard: where the note stands that it was restored.
+    pub(crate) fn note(&self) -> Self {
+        Self { tag: self.tag, hash: digest(b"cloakroom/1 restored", &[&self.hash]) }
+    }
+
     /// Where the session's keys live, and whether it belongs to a user.
     pub fn tag(&self) -> Tag {
         self.tag

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use cloakroom::records::Records;
 use cloakroom::testing::Harness;
+use cloakroom::testing::conformance::records::WithRecords;
 use cloakroom::{Clock, Hands, MemoryStore, Store, Timestamp};
 
 struct ByHand {
@@ -28,6 +30,12 @@ impl Harness for ByHand {
 
     fn pass(&self, time: Duration) {
         self.hands.advance(time);
+    }
+}
+
+impl WithRecords for ByHand {
+    fn records(&self) -> Arc<dyn Records> {
+        Arc::new(self.store.clone())
     }
 }
 
@@ -61,6 +69,8 @@ mod by_hand {
     use super::ByHand;
     cloakroom::conformance_suite!(ByHand::start);
     cloakroom::conformance_suite_of_hours!(ByHand::start);
+    cloakroom::conformance_suite_of_records!(ByHand::start);
+    cloakroom::conformance_suite_of_records_and_hours!(ByHand::start);
 }
 
 mod on_system_time {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use cloakroom::records::Records;
 use cloakroom::testing::Harness;
+use cloakroom::testing::conformance::records::WithRecords;
 use cloakroom::{Clock, Hands, Store};
 use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore};
 use tempfile::TempDir;
@@ -57,14 +59,22 @@ impl Harness for OnFile {
     }
 }
 
+impl WithRecords for OnFile {
+    fn records(&self) -> Arc<dyn Records> {
+        Arc::new(self.store.clone())
+    }
+}
+
 mod contract {
     use super::OnFile;
     cloakroom::conformance_suite!(OnFile::start);
+    cloakroom::conformance_suite_of_records!(OnFile::start);
 }
 
 mod by_hand {
     use super::OnFile;
     cloakroom::conformance_suite_of_hours!(OnFile::by_hand);
+    cloakroom::conformance_suite_of_records_and_hours!(OnFile::by_hand);
 }
 
 mod promises {

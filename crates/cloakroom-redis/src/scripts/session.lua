@@ -78,11 +78,17 @@ local function indexed_until(session, expires)
   return math.min(expires + seen_every(session), session.created + session.absolute)
 end
 
+-- Whether this script must leave everything as it is.
+local looks_only = false
+
 -- What stands under a key. Returns the session, or nil and why there is none: 'unknown', 'ended',
 -- 'newer' (a later layout: left alone), 'damaged' (nothing that we wrote: removed).
 local function find(key, index, most_fields)
+  local function remove(what)
+    if not looks_only then redis.call('UNLINK', what) end
+  end
   local function damaged(what)
-    redis.call('UNLINK', key)
+    remove(key)
     return nil, 'damaged', what
   end
   local size = redis.pcall('HLEN', key)
@@ -116,17 +122,17 @@ local function find(key, index, most_fields)
   if user and (#user < 1 or #user > 64 or string.find(user, '%c')) then return damaged('no user') end
 
   if now >= session.created + session.absolute then
-    redis.call('UNLINK', key)
+    remove(key)
     return nil, 'unknown'
   end
   if index then
     local score = redis.pcall('ZSCORE', index, session.id)
     if type(score) == 'table' then
-      redis.call('UNLINK', index)
+      remove(index)
       return damaged('the index is no sorted set')
     end
     if not score then
-      leave_marker(key)
+      if not looks_only then leave_marker(key) end
       return nil, 'ended'
     end
     session.indexed_until = tonumber(score)
@@ -269,7 +275,7 @@ end
 
 -- Makes a session that is not there yet. Its hash comes first: a full server refuses that, and
 -- nothing is done. Returns when it expires.
-local function move_in(session, out)
+local function put(session, expires, out)
   local list = { '~', write_life(session) }
   if session.user then
     list[3], list[4] = '~user', session.user
@@ -279,7 +285,6 @@ local function move_in(session, out)
     list[#list + 1] = value
   end
   in_pieces('HSET', session.key, list)
-  local expires = expires_at(session, 0)
   redis.call('PEXPIREAT', session.key, ms(expires))
   if session.index then
     redis.call('ZREMRANGEBYSCORE', session.index, '-inf', ms(now))
@@ -288,6 +293,9 @@ local function move_in(session, out)
   end
   return expires
 end
+
+-- The same, for one that begins now.
+local function move_in(session, out) return put(session, expires_at(session, 0), out) end
 
 -- The reply of a login or a rotation: like `reply`, with the ids that were pushed out as its answer.
 local function moved(session, expires, out)

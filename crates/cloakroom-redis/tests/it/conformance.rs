@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cloakroom::records::Records;
 use cloakroom::testing::Harness;
+use cloakroom::testing::conformance::records::WithRecords;
 use cloakroom::{Prefix, Store};
 use cloakroom_redis::RedisStore;
 use testbed::Server;
@@ -63,4 +65,15 @@ impl Harness for Redis {
     }
 }
 
+impl WithRecords for Redis {
+    fn records(&self) -> Arc<dyn Records> {
+        Arc::new(self.first.clone())
+    }
+
+    fn second_records(&self) -> Arc<dyn Records> {
+        Arc::new(self.second.clone())
+    }
+}
+
 cloakroom::conformance_suite!(Redis::start);
+cloakroom::conformance_suite_of_records!(Redis::start);

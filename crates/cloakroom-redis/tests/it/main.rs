@@ -10,3 +10,4 @@ mod damage;
 mod faults;
 mod stays;
 mod processes;
+mod records;

@@ -20,6 +20,7 @@
 //! | [`random`] | changes that nobody thought of |
 //! | [`hours`] | what takes hours, for a clock that a test can move |
 //! | [`histories`] | histories that nobody thought of, for such a clock |
+//! | [`records`] | an operator looks at sessions and restores them, for a store with [`Records`] |
 //!
 //! Three things the contract leaves open, and so does the suite: whether a session is still alive
 //! in the very millisecond in which it expires; whether a change that was refused or found a
@@ -27,6 +28,7 @@
 //! idle timeout, at most a minute, that a session expired.
 //!
 //! [`Store`]: crate::Store
+//! [`Records`]: crate::records::Records
 //! [`Harness`]: super::Harness
 
 mod stage;
@@ -43,6 +45,7 @@ pub mod races;
 pub mod random;
 pub mod hours;
 pub mod histories;
+pub mod records;
 
 /// Makes a test of every check that needs no more than moments: `conformance_suite!(Here::start)`,
 /// where `Here::start` gives a new [`Harness`](crate::testing::Harness) for each test.

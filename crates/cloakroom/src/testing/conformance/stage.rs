@@ -19,7 +19,7 @@ use crate::testing::Harness;
 use crate::token::{SessionId, TokenMint};
 
 /// Long, for the suite is about what a store does, not about how fast.
-const PATIENCE: Patience = Patience(Duration::from_secs(30));
+pub(super) const PATIENCE: Patience = Patience(Duration::from_secs(30));
 
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
