@@ -4,19 +4,21 @@
 //! key     = session id, 49 bytes
 //! marker  = 0 ‖ expires_at u64
 //! session = 1 ‖ expires_at u64 ‖ indexed_until u64 (0: none) ‖ life ‖ user (empty: nobody) ‖ field*
-//! life, user and a field's name = length u8 ‖ text;  a field's value = length u32 ‖ bytes
+//! session = 2 ‖ the same, and after the user: client; kept where a client was told
+//! life, user, client and a field's name = length u8 ‖ text;  a field's value = length u32 ‖ bytes
 //! ```
 
 use std::collections::HashMap;
 
 use cloakroom::engine::{Content, Record};
-use cloakroom::{FieldName, Kept, SessionId, Timestamp, User};
+use cloakroom::{Client, FieldName, Kept, SessionId, Timestamp, User};
 
 /// The latest bytes of records; `None` removes one.
 pub(crate) type Writes = HashMap<SessionId, Option<Vec<u8>>>;
 
 const MARKER: u8 = 0;
 const SESSION: u8 = 1;
+const SESSION_OF_CLIENT: u8 = 2;
 
 /// The bytes of a record. All texts are short by their types: names and users have at most 64
 /// bytes, a life has less.
@@ -27,7 +29,7 @@ pub(crate) fn encode(record: &Record) -> Vec<u8> {
     };
     let values: usize = content.fields.values().map(|value| value.len()).sum();
     let mut bytes = Vec::with_capacity(160 + values + 16 * content.fields.len());
-    bytes.push(SESSION);
+    bytes.push(if content.client.is_some() { SESSION_OF_CLIENT } else { SESSION });
     bytes.extend_from_slice(&expires_at);
     let indexed_until = record.indexed_until.map_or(0, Timestamp::as_millis);
     bytes.extend_from_slice(&indexed_until.to_le_bytes());
@@ -37,6 +39,9 @@ pub(crate) fn encode(record: &Record) -> Vec<u8> {
     };
     text(&content.life.to_string());
     text(content.user.as_ref().map_or("", User::as_str));
+    if let Some(client) = &content.client {
+        text(&client.to_text());
+    }
     for (name, value) in &content.fields {
         bytes.push(name.as_str().len() as u8);
         bytes.extend_from_slice(name.as_str().as_bytes());
@@ -54,7 +59,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
     if kind == MARKER && rest.is_empty() {
         return Some(Record { content: None, expires_at, indexed_until: None });
     }
-    if kind != SESSION {
+    if kind != SESSION && kind != SESSION_OF_CLIENT {
         return None;
     }
     let indexed_until = Some(number(&mut rest)?).filter(|until| *until != 0);
@@ -62,6 +67,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
     let user = match text(&mut rest)? {
         "" => None,
         name => Some(User::new(name).ok()?),
+    };
+    let client = match kind {
+        SESSION_OF_CLIENT => Some(Client::from_text(text(&mut rest)?)),
+        _ => None,
     };
     let mut fields = cloakroom::change::Fields::new();
     while !rest.is_empty() {
@@ -71,7 +80,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
         fields.insert(name, Kept(value.to_vec()));
     }
     Some(Record {
-        content: Some(Content { user, life, fields }),
+        content: Some(Content { user, life, client, fields }),
         expires_at,
         indexed_until: indexed_until.map(Timestamp::from_millis),
     })
@@ -112,7 +121,12 @@ mod tests {
         let life = Life::beginning(now, lifetime.unwrap(), false);
         let user = Some(User::new("alice").unwrap());
         Record {
-            content: Some(Content { user, life, fields: fields.into_iter().collect() }),
+            content: Some(Content {
+                user,
+                life,
+                client: None,
+                fields: fields.into_iter().collect(),
+            }),
             expires_at: now + Duration::from_secs(1800),
             indexed_until: Some(now + Duration::from_secs(1860)),
         }
@@ -129,6 +143,19 @@ mod tests {
             written.escape_ascii().to_string()
         );
         assert_eq!(decode(written), Some(record()));
+
+        let mut told = record();
+        let client = Client::from_text("ffx lnx 203.0.113.0/24 shop");
+        told.content.as_mut().unwrap().client = Some(client);
+        let before = &written[1..written.len() - 28];
+        let with_client =
+            [b"\x02", before, b"\x1bffx lnx 203.0.113.0/24 shop", &written[written.len() - 28..]]
+                .concat();
+        assert_eq!(
+            encode(&told).escape_ascii().to_string(),
+            with_client.escape_ascii().to_string()
+        );
+        assert_eq!(decode(&with_client), Some(told));
     }
 
     #[test]

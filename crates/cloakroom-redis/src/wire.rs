@@ -9,8 +9,8 @@ use cloakroom::store::{
     Applied, Apply, Create, Created, Ended, Login, OnlyIf, Rotate, Rotated, Snapshot, Why,
 };
 use cloakroom::{
-    FieldName, Kept, Life, Lifetime, Limits, Prefix, Refusal, SessionId, Tag, Timestamp, Touch,
-    User, WhenFull,
+    Client, FieldName, Kept, Life, Lifetime, Limits, Prefix, Refusal, SessionId, Tag, Timestamp,
+    Touch, User, WhenFull,
 };
 use redis::Value;
 
@@ -91,7 +91,7 @@ pub(crate) fn peek(prefix: &Prefix, id: &SessionId) -> Call {
 }
 
 pub(crate) fn restore(prefix: &Prefix, record: &Record) -> Call {
-    let Record { id, user, life, expires_at, fields } = record;
+    let Record { id, user, life, expires_at, client, fields } = record;
     let mut arguments = Arguments::default();
     arguments.number(expires_at.as_millis());
     arguments.number(life.created.as_millis());
@@ -99,6 +99,7 @@ pub(crate) fn restore(prefix: &Prefix, record: &Record) -> Call {
     arguments.number(life.last_seen.as_millis());
     if let Some(user) = user {
         arguments.text(user.as_str());
+        arguments.client(client.as_ref());
     }
     arguments.fields(fields);
     let mut keys = vec![keys::session(prefix, id), keys::note(prefix, id)];
@@ -176,6 +177,11 @@ impl Arguments {
             Some(WhenFull::Refuse) => "refuse",
             Some(WhenFull::EndOldest) | None => "end-oldest",
         });
+        self.client(login.client);
+    }
+
+    fn client(&mut self, client: Option<&Client>) {
+        self.text(&client.map_or_else(String::new, Client::to_text));
     }
 
     fn operation(&mut self, operation: &Operation) {
@@ -302,7 +308,7 @@ pub(crate) fn peeked(id: &SessionId, value: Value) -> Result<Option<Record>, Gar
     let mut bytes = id.to_bytes();
     bytes[0] = if user.is_some() { b'u' } else { b'a' };
     let id = SessionId::from_bytes(&bytes).ok_or(Garbled("an id of no kind"))?;
-    Ok(Some(Record { id, user, life, expires_at, fields }))
+    Ok(Some(Record { id, user, life, expires_at, client: words.client, fields }))
 }
 
 pub(crate) fn restored(value: Value) -> Result<Restored, Garbled> {
@@ -342,12 +348,14 @@ fn ids(beside: &SessionId, answer: Option<Kept>) -> Result<Vec<SessionId>, Garbl
 /// The lines of a reply, one after the other.
 struct Words {
     words: std::vec::IntoIter<Value>,
+    /// Read in passing, where a script says it.
+    client: Option<Client>,
 }
 
 impl Words {
     fn of(value: Value) -> Result<Self, Garbled> {
         match value {
-            Value::Array(words) => Ok(Self { words: words.into_iter() }),
+            Value::Array(words) => Ok(Self { words: words.into_iter(), client: None }),
             _ => Err(Garbled("no list")),
         }
     }
@@ -391,6 +399,7 @@ impl Words {
             match &*name {
                 b"~" => life = self.text()?.parse::<Life>().ok(),
                 b"~user" => user = Some(User::new(self.text()?).map_err(|_| Garbled("no user"))?),
+                b"~client" => self.client = Some(Client::from_text(&self.text()?)),
                 _ => {
                     let value = self.bytes()?;
                     // A name that no application of ours can have written is not handed to one.

@@ -39,12 +39,14 @@ let app: Router = Router::new().route("/", get(index)).layer(SessionLayer::new(m
 mod session;
 mod head;
 mod hints;
+mod clients;
 mod layer;
 #[cfg(feature = "axum")]
 mod axum;
 
 #[cfg(feature = "axum")]
 pub use axum::MissingLayer;
+pub use clients::Clients;
 pub use head::refusal;
 pub use layer::{SessionLayer, SessionService};
 pub use session::{Main, Session, SessionError};

@@ -21,6 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::change::{Change, Fields, Refusal, Rejection};
+use crate::client::Client;
 use crate::clock::Clock;
 use crate::expiry::{Life, Timestamp, Touch};
 use crate::store::{
@@ -61,6 +62,8 @@ pub struct Content {
     pub user: Option<User>,
     /// When it began and how long it may live.
     pub life: Life,
+    /// The client that logged in, if that was told.
+    pub client: Option<Client>,
     /// The application's fields.
     pub fields: Fields,
 }
@@ -174,6 +177,7 @@ impl Engine {
         let session = Content {
             user: new.login.map(|login| login.user.clone()),
             life: Life::beginning(now, new.lifetime, new.remembered),
+            client: new.login.and_then(|login| login.client.cloned()),
             fields: new.fields.clone(),
         };
         let snapshot = shard.insert(*new.id, session, now, &self.anonymous);
@@ -263,6 +267,7 @@ impl Engine {
                     Ok((fields, _)) => Content {
                         user: Some(login.user.clone()),
                         life: Life::beginning(now, *lifetime, *remembered),
+                        client: login.client.cloned(),
                         fields,
                     },
                     Err(rejection) => return Rotated::Refused(refused(rejection)),

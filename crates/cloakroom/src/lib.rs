@@ -37,12 +37,14 @@ mod outcome;
 mod visit;
 pub mod session;
 pub mod manager;
+pub mod users;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use manager::{Head, Manager, OpenVisit};
 pub use outcome::{LogIn, SessionError};
 pub use session::{IfLoggedIn, LoggingIn, Session, UPDATE_TRIES};
+pub use users::{Exported, ExportedPage, SessionsOf};
 
 pub use field::{
     Counter, Field, FieldName, InvalidFieldName, Json, Kept, List, NotDecodable, NotEncodable,
@@ -67,4 +69,6 @@ pub use proxies::{ForwardedHeader, TrustedProxies};
 pub use change::{Limits, Refusal};
 pub use clock::{Clock, Hands};
 pub use memory::MemoryStore;
-pub use store::{InvalidUser, SessionLimit, Store, StoreError, User, WhenFull};
+pub use store::{
+    Cursor, InvalidUser, Listed, Page, SessionLimit, Store, StoreError, User, WhenFull,
+};

@@ -82,6 +82,10 @@ impl Manager {
         &self.desk.settings
     }
 
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.desk.store
+    }
+
     /// Whether the store answers, within the patience of one request.
     pub async fn check(&self) -> Result<(), StoreError> {
         self.desk.store.check(Patience(self.desk.settings.patience)).await

@@ -13,6 +13,7 @@
 use std::fmt;
 
 use crate::change::Fields;
+use crate::client::Client;
 use crate::expiry::{Life, Timestamp};
 use crate::store::{Answer, Patience, Store, User};
 use crate::token::{SessionId, Tag};
@@ -50,6 +51,8 @@ pub struct Record {
     pub life: Life,
     /// When it expires unless it is used before.
     pub expires_at: Timestamp,
+    /// The client that logged in, if that was told.
+    pub client: Option<Client>,
     /// The application's fields.
     pub fields: Fields,
 }

@@ -25,6 +25,8 @@
 //! # }).unwrap();
 //! ```
 
+mod others;
+
 use std::future::{Future, IntoFuture};
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -35,10 +37,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::change::{Fields, Operation};
+use crate::client::Client;
 use crate::expiry::{Lifetime, Timestamp, Touch};
 use crate::field::{Counter, Field, FieldName, Kept, List, Value, list_item};
 use crate::outcome::{LogIn, Performed, SessionError};
-use crate::store::{OnlyIf, User};
+use crate::store::{OnlyIf, SessionLimit, User};
 use crate::token::SessionId;
 use crate::visit::{LoginTerms, Visit, now_of};
 
@@ -55,6 +58,8 @@ pub const UPDATE_TRIES: u32 = 64;
 /// | `increment`, `take`, `append` | 1 |
 /// | `update` | 1, after the first read; 1 more for each time somebody else was quicker |
 /// | `log_in`, `log_out`, `rotate` | 1 |
+/// | `if_logged_in().revoke`, `revoke_others`, `log_out_everywhere` | 1, after the first read |
+/// | `if_logged_in().sessions` | 2, after the first read |
 ///
 /// A new visitor's first write makes an anonymous session, in 1 trip. With a cookie whose session
 /// has expired it takes 2.
@@ -165,7 +170,14 @@ impl Session {
     /// # }).unwrap();
     /// ```
     pub fn log_in(&self, user: User) -> LoggingIn<'_> {
-        LoggingIn { session: self, user, remembered: None, fields: Ok(Fields::new()) }
+        LoggingIn {
+            session: self,
+            user,
+            remembered: None,
+            limit: None,
+            client: None,
+            fields: Ok(Fields::new()),
+        }
     }
 
     /// Ends the session, when awaited, and removes the cookie with the next head. Does nothing for
@@ -373,6 +385,8 @@ pub struct LoggingIn<'a> {
     session: &'a Session,
     user: User,
     remembered: Option<Lifetime>,
+    limit: Option<SessionLimit>,
+    client: Option<Client>,
     /// Or why one of them can't be kept.
     fields: Result<Fields, SessionError>,
 }
@@ -382,6 +396,17 @@ impl LoggingIn<'_> {
     /// keeps when it closes, for the absolute timeout.
     pub fn remembered(self, lifetime: Lifetime) -> Self {
         Self { remembered: Some(lifetime), ..self }
+    }
+
+    /// Another limit than [`Settings::sessions_per_user`](crate::Settings), for this login: some
+    /// users may have more, and a client that can't ask back may end the oldest.
+    pub fn at_most(self, limit: SessionLimit) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// What is known of the client, to be shown in the [list](IfLoggedIn::sessions) of the user's sessions.
+    pub fn from_client(self, client: Client) -> Self {
+        Self { client: Some(client), ..self }
     }
 
     /// Sets a field of the new session, in the same step.
@@ -400,8 +425,9 @@ impl<'a> IntoFuture for LoggingIn<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let terms = LoginTerms { remembered: self.remembered, fields: self.fields? };
-            self.session.0.log_in(&self.user, terms).await
+            let Self { session, user, remembered, limit, client, fields } = self;
+            let terms = LoginTerms { remembered, limit, client, fields: fields? };
+            session.0.log_in(&user, terms).await
         })
     }
 }

@@ -20,6 +20,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use crate::change::{Change, Fields, Limits, Refusal, Writes};
+use crate::client::Client;
 use crate::expiry::{Life, Lifetime, Timestamp, Touch};
 use crate::field::{FieldName, Kept};
 use crate::token::{Prefix, SessionId, Tag};
@@ -158,6 +159,8 @@ pub struct Login<'a> {
     pub user: &'a User,
     /// `None` for as many as they like.
     pub limit: Option<SessionLimit>,
+    /// What is known of the client, to be kept with the session.
+    pub client: Option<&'a Client>,
 }
 
 /// The arguments of [`Store::create`].
@@ -304,6 +307,8 @@ pub struct Listed {
     pub life: Life,
     /// When it expires unless it is used before.
     pub expires_at: Timestamp,
+    /// The client that logged in, if that was told.
+    pub client: Option<Client>,
 }
 
 /// The arguments of [`Store::end_of`].

@@ -17,6 +17,7 @@
 //!    was not told of is ended.
 
 mod moves;
+mod others;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,7 @@ use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, Us
 use crate::token::{SessionId, Tag, Token, TokenMint};
 
 pub(crate) use moves::LoginTerms;
+pub(crate) use others::Ends;
 
 /// What all visits of one manager share.
 #[derive(Debug)]

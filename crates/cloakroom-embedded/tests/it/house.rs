@@ -50,7 +50,7 @@ pub(crate) async fn create(
     fields: &Fields,
 ) -> Result<Created, StoreError> {
     let user = user.map(|user| User::new(user).unwrap());
-    let login = user.as_ref().map(|user| Login { user, limit: None });
+    let login = user.as_ref().map(|user| Login { user, limit: None, client: None });
     let new = Create { id: &id, lifetime, remembered: false, fields, login };
     store.create(new, PATIENCE).await
 }

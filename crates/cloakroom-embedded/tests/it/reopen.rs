@@ -50,7 +50,7 @@ fn the_index_of_a_user_is_there_after_reopening() {
         SessionLimit { at_most: NonZeroU32::new(2).unwrap(), when_full: WhenFull::EndOldest };
     let (new, nobody) = (fresh(Some("alice")), fresh(None));
     let fields = &BTreeMap::new();
-    let login = Login { user: &user, limit: Some(limit) };
+    let login = Login { user: &user, limit: Some(limit), client: None };
     let why = Why::Login { login, lifetime: lifetime(), remembered: false, carried: &[], fields };
     let limits = &limits();
     let rotate = Rotate { old: &nobody, new: &new, writes: &BTreeMap::new(), limits, why };

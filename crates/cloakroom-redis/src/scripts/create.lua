@@ -3,7 +3,8 @@
 -- KEYS  1  the session: {prefix}:{tag}:session:{id}
 --       2  for a user: the index, {prefix}:{tag}:user
 -- ARGV  the life:   absolute timeout (ms), idle timeout (ms), cookie (s, r)
---       for a user: name, how many sessions at most (0: any number), when full (end-oldest, refuse)
+--       for a user: name, how many sessions at most (0: any number), when full (end-oldest,
+--                   refuse), client (empty: not told)
 --       the fields: how many arguments follow, then name and value of each
 --
 -- Returns  done NOW EXPIRES PUSHED-OUT (NAME VALUE)...   PUSHED-OUT: ids, parted by spaces
@@ -15,7 +16,7 @@
 local session = new_life()
 session.key, session.index, session.id = KEYS[1], KEYS[2], id_of(KEYS[1])
 local who = session.index and login()
-session.user = who and who.user
+session.user, session.client = who and who.user, who and who.client
 session.fields = {}
 local fields = arguments()
 for i = 1, #fields, 2 do session.fields[fields[i]] = fields[i + 1] end

@@ -6,7 +6,7 @@
 --       3  for a user: the index, {prefix}:{tag}:user
 -- ARGV  when it expires (ms)
 --       the life: created (ms), absolute timeout (ms), idle timeout (ms), cookie (s, r), last seen (ms)
---       for a user: the name
+--       for a user: the name, client (empty: not told)
 --       the fields: how many arguments follow, then name and value of each
 --
 -- Returns  done
@@ -26,6 +26,7 @@ local session = {
   cookie = argument(), seen = tonumber(argument()), rest = '', fields = {},
 }
 session.user = session.index and argument()
+session.client = session.index and told(argument())
 local fields = arguments()
 for i = 1, #fields, 2 do session.fields[fields[i]] = fields[i + 1] end
 

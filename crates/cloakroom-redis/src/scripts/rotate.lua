@@ -10,7 +10,8 @@
 --       why:        renewal: the same session under a new id
 --                   login, followed by
 --                     the life: absolute timeout (ms), idle timeout (ms), cookie (s, r)
---                     name, how many sessions at most (0: any number), when full (end-oldest, refuse)
+--                     name, how many sessions at most (0: any number), when full (end-oldest,
+--                     refuse), client (empty: not told)
 --                     carried: how many arguments follow, then the names that a login keeps
 --                     fields: how many arguments follow, then name and value of each
 --
@@ -39,12 +40,13 @@ if why == 'renewal' then
   out = {}
   new = {
     created = old.created, absolute = old.absolute, idle = old.idle, cookie = old.cookie,
-    rest = old.rest, seen = now, user = old.user, fields = fields,
+    rest = old.rest, seen = now, user = old.user, client = old.client,
+    fields = fields,
   }
 else
   new = new_life()
   local who = login()
-  new.user, new.fields = who.user, {}
+  new.user, new.client, new.fields = who.user, who.client, {}
   local carried, set = arguments(), arguments()
   -- Who comes with an expired session is a newcomer: their writes count.
   if gone == 'unknown' or old and (not old.user or old.user == who.user) then

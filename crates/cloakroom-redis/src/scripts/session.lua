@@ -1,7 +1,8 @@
 -- What the scripts share. It stands before each of them.
 --
 -- The layout of a session (version 1):
---   {prefix}:{tag}:session:{id}   HASH   the application's fields, `~` and, for a user, `~user`
+--   {prefix}:{tag}:session:{id}   HASH   the application's fields, `~` and, for a user, `~user` and
+--                                        perhaps `~client`
 --   {prefix}:{tag}:user           ZSET   id -> the last instant (ms) at which it can be alive
 --   {prefix}:{tag}:ended          ZSET   as it was, of sessions that were ended all at once and
 --                                        whose hashes wait to be removed
@@ -97,13 +98,14 @@ local function find(key, index, most_fields)
     return damaged('no hash')
   end
   if size == 0 then return nil, 'unknown' end
-  if size > math.max(most_fields, 1024) + 2 then return damaged('too many fields') end
+  if size > math.max(most_fields, 1024) + 3 then return damaged('too many fields') end
 
   local session = { key = key, index = index, id = id_of(key), fields = {} }
   local flat = redis.call('HGETALL', key)
   for i = 1, #flat, 2 do session.fields[flat[i]] = flat[i + 1] end
   local life, user = session.fields['~'], session.fields['~user']
-  session.fields['~'], session.fields['~user'] = nil, nil
+  session.client = session.fields['~client']
+  session.fields['~'], session.fields['~user'], session.fields['~client'] = nil, nil, nil
 
   local layout = life and string.match(life, '^(%d+) ')
   if layout and layout ~= '1' then return nil, 'newer' end
@@ -236,12 +238,16 @@ local function plain_writes(fields, written)
   end
 end
 
+-- What is known of a client, if anything.
+local function told(client) return client ~= '' and client or nil end
+
 -- Who logs in and under which limit, from the arguments.
 local function login()
   return {
     user = argument(),
     at_most = tonumber(argument()), -- 0: any number
     when_full = argument(),         -- 'end-oldest' or 'refuse'
+    client = told(argument()),
   }
 end
 
@@ -279,6 +285,10 @@ local function put(session, expires, out)
   local list = { '~', write_life(session) }
   if session.user then
     list[3], list[4] = '~user', session.user
+  end
+  if session.client then
+    list[#list + 1] = '~client'
+    list[#list + 1] = session.client
   end
   for name, value in pairs(session.fields) do
     list[#list + 1] = name

@@ -1,7 +1,7 @@
 //! The same for what concerns all sessions of a user.
 
 use cloakroom::store::{Cursor, EndOf, EndedOf, Listed, Page, Which};
-use cloakroom::{Life, Prefix, SessionId, Tag, Timestamp, User};
+use cloakroom::{Client, Life, Prefix, SessionId, Tag, Timestamp, User};
 use redis::Value;
 
 use super::{Arguments, Call, Garbled, Reply, Words};
@@ -83,13 +83,14 @@ pub(crate) fn looked(ids: &[SessionId], value: Value) -> Result<Vec<Listed>, Gar
     let now = words.time()?;
     let mut sessions = Vec::new();
     for id in ids {
-        let (life, expires_at) = (words.text()?, words.text()?);
+        let (life, expires_at, client) = (words.text()?, words.text()?, words.text()?);
         // What has no life of ours is no session; who uses it next removes it.
         let Ok(life) = life.parse::<Life>() else { continue };
         let Ok(expires_at) = expires_at.parse() else { return Err(Garbled("no time")) };
         let expires_at = Timestamp::from_millis(expires_at);
         if now < expires_at && now < life.deadline() {
-            sessions.push(Listed { id: *id, life, expires_at });
+            let client = (!client.is_empty()).then(|| Client::from_text(&client));
+            sessions.push(Listed { id: *id, life, expires_at, client });
         }
     }
     Ok(sessions)

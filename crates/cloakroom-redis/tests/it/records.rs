@@ -27,6 +27,7 @@ fn record(server: &Server, user: Option<&str>) -> Record {
         user: user.map(|user| User::new(user).unwrap()),
         life: Life::beginning(now, lifetime, false),
         expires_at: now + Duration::from_secs(60),
+        client: None,
         fields: Fields::new(),
     }
 }

@@ -67,8 +67,8 @@ impl Engine {
         if expires_at <= now {
             return Restored::Expired;
         }
-        let content =
-            Content { user: record.user.clone(), life: record.life, fields: record.fields.clone() };
+        let Record { user, life, client, fields, .. } = record.clone();
+        let content = Content { user, life, client, fields };
         shard.insert_until(id, content, expires_at, now, &self.anonymous);
         shard.keep(note, super::Record { content: None, expires_at, indexed_until: None });
         Restored::Done
@@ -80,11 +80,11 @@ impl Shard {
     /// sweeps.
     fn record(&self, id: &SessionId, now: Timestamp) -> Option<Record> {
         let kept = self.records.get(id).filter(|kept| kept.expires_at > now)?;
-        let Content { user, life, fields } = kept.content.as_ref()?;
-        if user.is_some() && kept.indexed_until.is_none() {
+        let content = kept.content.as_ref()?;
+        if content.user.is_some() && kept.indexed_until.is_none() {
             return None;
         }
-        let (user, fields) = (user.clone(), fields.clone());
-        Some(Record { id: *id, user, life: *life, expires_at: kept.expires_at, fields })
+        let Content { user, life, client, fields } = content.clone();
+        Some(Record { id: *id, user, life, expires_at: kept.expires_at, client, fields })
     }
 }

@@ -82,13 +82,10 @@ impl Shard {
     }
 
     fn listed(&self, id: &SessionId, user: &User, now: Timestamp) -> Option<Listed> {
-        match self.records.get(id)? {
-            Record {
-                content: Some(Content { user: Some(theirs), life, .. }), expires_at, ..
-            } if theirs == user && *expires_at > now => {
-                Some(Listed { id: *id, life: *life, expires_at: *expires_at })
-            }
-            _ => None,
-        }
+        let Record { content, expires_at, .. } = self.records.get(id)?;
+        let Content { user: theirs, life, client, .. } = content.as_ref()?;
+        let (life, expires_at, client) = (*life, *expires_at, client.clone());
+        let alive = theirs.as_ref() == Some(user) && expires_at > now;
+        alive.then_some(Listed { id: *id, life, expires_at, client })
     }
 }

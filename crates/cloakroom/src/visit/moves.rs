@@ -4,17 +4,20 @@ use std::time::Instant;
 
 use super::{CookieChange, Head, Live, Standing, Visit};
 use crate::change::{Change, Fields, Rejection, Writes};
+use crate::client::Client;
 use crate::expiry::Lifetime;
 use crate::outcome::{LogIn, Performed, SessionError};
 use crate::store::{
-    Create, Created, Ended, Happened, Login, Rotate, Rotated, Snapshot, Store, StoreError, User,
-    Why,
+    Create, Created, Ended, Happened, Login, Rotate, Rotated, SessionLimit, Snapshot, Store,
+    StoreError, User, Why,
 };
 use crate::token::{Issued, SessionId};
 
 /// How a login differs from the settings.
 pub(crate) struct LoginTerms {
     pub(crate) remembered: Option<Lifetime>,
+    pub(crate) limit: Option<SessionLimit>,
+    pub(crate) client: Option<Client>,
     pub(crate) fields: Fields,
 }
 
@@ -41,7 +44,8 @@ impl Visit {
             }
         };
         let settings = &self.desk.settings;
-        let login = Login { user, limit: settings.sessions_per_user };
+        let limit = terms.limit.or(settings.sessions_per_user);
+        let login = Login { user, limit, client: terms.client.as_ref() };
         let lifetime = terms.remembered.unwrap_or(settings.lifetime);
         let remembered = terms.remembered.is_some();
         let issued = self.desk.mint.issue_for(user.as_str())?;

@@ -127,7 +127,7 @@ pub fn a_login_under_a_taken_id_ends_nobody<H: Harness>(here: &H) {
     let user = stage.user("ada");
     let sessions = [stage.of(&user), stage.of(&user), stage.of(&user)];
     let limit = Some(at_most(1, WhenFull::EndOldest));
-    let login = Some(Login { user: &user, limit });
+    let login = Some(Login { user: &user, limit, client: None });
     let again = Create { login, ..creating(&sessions[1], &NO_FIELDS) };
     assert_eq!(stage.create(again), Created::Taken);
     for id in &sessions {
@@ -151,7 +151,7 @@ pub fn a_session_made_by_a_login_says_whose_it_is<H: Harness>(here: &H) {
         let room = (64 - user.len()).min(fresh.len());
         let user = User::new(format!("{user}{}", &fresh[..room])).unwrap();
         let id = stage.id_of(&user);
-        let login = Some(Login { user: &user, limit: None });
+        let login = Some(Login { user: &user, limit: None, client: None });
         let created = stage.created(Create { login, ..creating(&id, &NO_FIELDS) });
         assert_eq!(created.user.as_ref(), Some(&user));
         let only_if = OnlyIf::LoggedIn;

@@ -58,7 +58,7 @@ pub fn the_id_of_an_ended_session_is_taken<H: Harness>(here: &H) {
         assert_eq!(stage.end(id), Ended::Now);
     }
     assert_eq!(stage.create(creating(&anonymous, &NO_FIELDS)), Created::Taken);
-    let login = Some(Login { user: &user, limit: None });
+    let login = Some(Login { user: &user, limit: None, client: None });
     assert_eq!(stage.create(Create { login, ..creating(&of_user, &NO_FIELDS) }), Created::Taken);
     for id in [&anonymous, &of_user] {
         stage.is_ended(id);

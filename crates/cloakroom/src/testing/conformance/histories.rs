@@ -130,7 +130,7 @@ impl<'h, H: Harness> History<'h, H> {
         let lifetime = self.lifetime();
         let name = self.users[user].clone();
         let id = self.stage.id_of(&name);
-        let login = Login { user: &name, limit };
+        let login = Login { user: &name, limit, client: None };
         let done = match old {
             None => match self.stage.create(Create {
                 lifetime,

@@ -98,7 +98,7 @@ pub fn a_revoked_session_is_ended_for_two_minutes_at_least<H: Harness>(here: &H)
         let id = stage.of(&user);
         let new = stage.id_of(&user);
         let limit = Some(at_most(1, WhenFull::EndOldest));
-        let login = Some(Login { user: &user, limit });
+        let login = Some(Login { user: &user, limit, client: None });
         stage.created(Create { login, ..creating(&new, &NO_FIELDS) });
         if asked_at_once {
             stage.is_ended(&id);
@@ -127,7 +127,7 @@ pub fn the_index_keeps_a_session_in_use_all_day<H: Harness>(here: &H) {
         (Touch::AtMostEvery(HOUR), MINUTE, 59 * Duration::from_secs(1)),
     ] {
         let id = stage.id_of(&user);
-        let login = Some(Login { user: &user, limit: None });
+        let login = Some(Login { user: &user, limit: None, client: None });
         let lifetime = Lifetime::new(idle, 24 * HOUR).unwrap();
         let created = stage.created(Create { lifetime, login, ..creating(&id, &NO_FIELDS) });
         let mut now = created.now;
@@ -136,7 +136,7 @@ pub fn the_index_keeps_a_session_in_use_all_day<H: Harness>(here: &H) {
             // A login clears out what the index holds for dead.
             let short = stage.id_of(&user);
             let limit = Some(at_most(9, WhenFull::EndOldest));
-            let login = Some(Login { user: &user, limit });
+            let login = Some(Login { user: &user, limit, client: None });
             stage.created(Create { login, ..creating(&short, &NO_FIELDS) });
             assert_eq!(stage.end(&short), Ended::Now);
             let read = Change::read();
@@ -151,13 +151,13 @@ pub fn the_index_keeps_a_session_in_use_all_day<H: Harness>(here: &H) {
         here.pass(last.expires_at.since(last.now) - MILLISECOND);
         let short = stage.id_of(&user);
         let limit = Some(at_most(9, WhenFull::EndOldest));
-        let login = Some(Login { user: &user, limit });
+        let login = Some(Login { user: &user, limit, client: None });
         stage.created(Create { login, ..creating(&short, &NO_FIELDS) });
         assert_eq!(stage.end(&short), Ended::Now);
         assert!(stage.is_alive(&id), "{touch:?}, {idle:?} and {pause:?}");
         here.pass(2 * MINUTE);
         let limit = Some(at_most(1, WhenFull::Refuse));
-        let login = Some(Login { user: &user, limit });
+        let login = Some(Login { user: &user, limit, client: None });
         stage.created(Create { login, ..creating(&stage.id_of(&user), &NO_FIELDS) });
         // For the next round.
         here.pass(9 * HOUR);
@@ -183,7 +183,7 @@ pub fn a_session_of_400_days_lives_for_400_days<H: Harness>(here: &H) {
     let user = stage.user("ada");
     let longest = Lifetime::new(Lifetime::LONGEST, Lifetime::LONGEST).unwrap();
     let id = stage.id_of(&user);
-    let login = Some(Login { user: &user, limit: None });
+    let login = Some(Login { user: &user, limit: None, client: None });
     let remembered = true;
     stage.created(Create { lifetime: longest, remembered, login, ..creating(&id, &NO_FIELDS) });
     for _ in 0..399 {

@@ -46,7 +46,7 @@ pub fn a_login_never_ends_itself<H: Harness>(here: &H) {
         let id = stage.id_of(&user);
         let limit = at_most(limit, WhenFull::EndOldest);
         let short = Lifetime::new(HOUR / 4, HOUR / 4).unwrap();
-        let login = Some(Login { user: &user, limit: Some(limit) });
+        let login = Some(Login { user: &user, limit: Some(limit), client: None });
         stage.created(Create { lifetime: short, login, ..creating(&id, &NO_FIELDS) });
         assert!(stage.is_alive(&id));
         assert_eq!(alive(&stage, &others), limit.at_most.get() as usize - 1);
@@ -75,7 +75,7 @@ pub fn the_index_forgets_no_session_that_is_alive<H: Harness>(here: &H) {
     for how in [Touch::AtMostEvery(HOUR), Touch::AtMostEvery(24 * HOUR)] {
         let user = stage.user("ada");
         let id = stage.id_of(&user);
-        let login = Some(Login { user: &user, limit: None });
+        let login = Some(Login { user: &user, limit: None, client: None });
         let lifetime = lifetime(200, 300 * 3_600_000);
         stage.created(Create { lifetime, login, ..creating(&id, &NO_FIELDS) });
         stage.pass(2);
@@ -193,7 +193,7 @@ pub fn a_session_that_is_over_frees_its_place<H: Harness>(here: &H) {
         for lifetime in [lifetime(40, 3_600_000), lifetime(40, 40)] {
             let user = stage.user("expired");
             let id = stage.id_of(&user);
-            let login = Some(Login { user: &user, limit: None });
+            let login = Some(Login { user: &user, limit: None, client: None });
             stage.created(Create { lifetime, login, ..creating(&id, &NO_FIELDS) });
             stage.pass(60);
             assert!(!full(&user));
@@ -357,7 +357,7 @@ fn log_in<H: Harness>(
             other => panic!("{other:?}"),
         }
     } else {
-        let login = Some(Login { user, limit: Some(limit) });
+        let login = Some(Login { user, limit: Some(limit), client: None });
         match stage.create(Create { login, ..creating(&id, &NO_FIELDS) }) {
             Created::Done(..) => true,
             Created::Full => false,

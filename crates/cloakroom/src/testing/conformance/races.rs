@@ -87,7 +87,7 @@ pub fn after_a_revocation_no_late_request_gets_in<H: Harness>(here: &H) {
         let (id, new) = (stage.of(&user), stage.id_of(&user));
         no_late_request_gets_in(&stage, &id, |stage| {
             let limit = Some(at_most(1, WhenFull::EndOldest));
-            let login = Some(Login { user: &user, limit });
+            let login = Some(Login { user: &user, limit, client: None });
             stage.created(Create { login, ..creating(&new, &NO_FIELDS) });
             None
         });
@@ -316,7 +316,7 @@ fn log_in<H: Harness>(
             other => panic!("{other:?}"),
         }
     } else {
-        let login = Some(Login { user, limit: Some(limit) });
+        let login = Some(Login { user, limit: Some(limit), client: None });
         match stage.create(Create { login, ..creating(new, &NO_FIELDS) }) {
             Created::Done(..) => true,
             Created::Full => false,

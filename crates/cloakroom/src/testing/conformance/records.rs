@@ -10,6 +10,7 @@ use super::stage::{
     increment, kept, lifetime, renewing,
 };
 use crate::change::Change;
+use crate::client::Client;
 use crate::expiry::{Life, Lifetime, Timestamp};
 use crate::records::{Cursor, Page, Record, Records, Restored};
 use crate::store::{Applied, Create, Ended, Happened, StoreError, User, WhenFull};
@@ -90,6 +91,7 @@ impl<'h, H: WithRecords> Desk<'h, H> {
             user: user.cloned(),
             life,
             expires_at: now + HOUR / 2,
+            client: user.map(|_| Client::from_text("ffx lnx 203.0.113.0/24 shop")),
             fields: fields([("visits", "7"), ("\u{96ea}", "a\0b"), ("nothing", "")]),
         }
     }

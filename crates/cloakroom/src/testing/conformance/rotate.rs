@@ -21,7 +21,7 @@ pub fn a_renewal_keeps_everything_but_the_id<H: Harness>(here: &H) {
     for remembered in [false, true] {
         for user in [None, Some(&user)] {
             let old = user.map_or_else(|| stage.anonymous(), |user| stage.id_of(user));
-            let login = user.map(|user| Login { user, limit: None });
+            let login = user.map(|user| Login { user, limit: None, client: None });
             let before = stage.created(Create { remembered, login, ..creating(&old, &held) });
             stage.pass(10);
             let new = stage.id_like(&old);
@@ -103,7 +103,7 @@ pub fn a_rotation_that_fails_leaves_the_old_session_as_it_was<H: Harness>(here: 
         let (renewal, entered, into_full) =
             (stage.id_like(&old), stage.id_of(&user), stage.id_of(&full));
         let taken = stage.id_like(&old);
-        let login = before.user.as_ref().map(|user| Login { user, limit: None });
+        let login = before.user.as_ref().map(|user| Login { user, limit: None, client: None });
         stage.created(Create { login, ..creating(&taken, &held) });
         for (rotate, expected) in [
             (Rotate { limits: &tight, ..renewing(&old, &renewal) }, "Refused"),
@@ -313,7 +313,7 @@ pub fn a_renewal_of_a_session_that_is_gone_makes_nothing<H: Harness>(here: &H) {
         stage.is_unknown(&new);
         // Nor was it put aside: the id is still free.
         let of_user = matches!(new.tag(), Tag::User(_));
-        let login = of_user.then_some(Login { user: &user, limit: None });
+        let login = of_user.then_some(Login { user: &user, limit: None, client: None });
         stage.created(Create { login, ..creating(&new, &NO_FIELDS) });
     }
 }

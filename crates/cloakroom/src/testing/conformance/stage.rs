@@ -167,7 +167,7 @@ impl<'h, H: Harness> Stage<'h, H> {
     #[track_caller]
     pub(super) fn of_user_with(&self, user: &User, fields: &Fields) -> SessionId {
         let id = self.id_of(user);
-        let login = Some(Login { user, limit: None });
+        let login = Some(Login { user, limit: None, client: None });
         self.created(Create { login, ..creating(&id, fields) });
         id
     }
@@ -177,7 +177,7 @@ impl<'h, H: Harness> Stage<'h, H> {
     pub(super) fn of_user_for(&self, user: &User, minutes: u64) -> SessionId {
         let id = self.id_of(user);
         let lifetime = lifetime(minutes * 60_000, minutes * 60_000);
-        let login = Some(Login { user, limit: None });
+        let login = Some(Login { user, limit: None, client: None });
         self.created(Create { login, lifetime, ..creating(&id, &NO_FIELDS) });
         id
     }
@@ -309,7 +309,7 @@ pub(super) struct Entry<'a> {
 impl<'a> Entry<'a> {
     pub(super) fn of(user: &'a User) -> Self {
         Self {
-            login: Login { user, limit: None },
+            login: Login { user, limit: None, client: None },
             lifetime: Lifetime::new(HOUR, 8 * HOUR).unwrap(),
             remembered: false,
             carried: &[],
@@ -318,7 +318,7 @@ impl<'a> Entry<'a> {
     }
 
     pub(super) fn with_limit(user: &'a User, limit: SessionLimit) -> Self {
-        Self { login: Login { user, limit: Some(limit) }, ..Self::of(user) }
+        Self { login: Login { user, limit: Some(limit), client: None }, ..Self::of(user) }
     }
 
     pub(super) fn from(self, old: &'a SessionId, new: &'a SessionId) -> Rotate<'a> {

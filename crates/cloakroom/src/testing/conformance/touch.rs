@@ -54,7 +54,7 @@ pub fn no_use_moves_the_end_past_the_deadline<H: Harness>(here: &H) {
     let hour = Lifetime::new(HOUR, HOUR).unwrap();
     for user in [None, Some(&user)] {
         let id = user.map_or_else(|| stage.anonymous(), |user| stage.id_of(user));
-        let login = user.map(|user| Login { user, limit: None });
+        let login = user.map(|user| Login { user, limit: None, client: None });
         let new = Create { lifetime: hour, login, ..creating(&id, &NO_FIELDS) };
         let deadline = stage.created(new).life.deadline();
         for touch in [Touch::Exactly, Touch::AtMostEvery(HOUR), Touch::Never, Touch::Exactly] {
@@ -146,7 +146,7 @@ pub fn last_seen_follows_the_uses<H: Harness>(here: &H) {
     let user = stage.user("ada");
     for user in [None, Some(&user)] {
         let id = user.map_or_else(|| stage.anonymous(), |user| stage.id_of(user));
-        let login = user.map(|user| Login { user, limit: None });
+        let login = user.map(|user| Login { user, limit: None, client: None });
         let lifetime = lifetime(1_000, 10 * 3_600_000);
         stage.created(Create { lifetime, login, ..creating(&id, &NO_FIELDS) });
         stage.pass(5);
@@ -166,7 +166,7 @@ pub fn a_session_unused_for_its_idle_timeout_is_unknown_to_every_verb<H: Harness
     let held = fields([("a", "1")]);
     for user in [None, Some(&user)] {
         let id = user.map_or_else(|| stage.anonymous(), |user| stage.id_of(user));
-        let login = user.map(|user| Login { user, limit: None });
+        let login = user.map(|user| Login { user, limit: None, client: None });
         let new = Create { lifetime: lifetime(40, 3_600_000), login, ..creating(&id, &held) };
         stage.created(new);
         stage.pass(60);
@@ -180,7 +180,7 @@ pub fn a_session_is_unknown_to_every_verb_after_its_deadline<H: Harness>(here: &
     let user = stage.user("ada");
     for (user, touch) in [(None, Touch::Exactly), (Some(&user), Touch::AtMostEvery(HOUR))] {
         let id = user.map_or_else(|| stage.anonymous(), |user| stage.id_of(user));
-        let login = user.map(|user| Login { user, limit: None });
+        let login = user.map(|user| Login { user, limit: None, client: None });
         let new = Create { lifetime: lifetime(250, 250), login, ..creating(&id, &NO_FIELDS) };
         let deadline = stage.created(new).life.deadline();
         stage.pass(150);
@@ -214,7 +214,7 @@ pub fn an_expired_session_carries_nothing_into_a_login<H: Harness>(here: &H) {
     let carried = [super::stage::name("a")];
     for before in [None, Some(&user)] {
         let id = before.map_or_else(|| stage.anonymous(), |user| stage.id_of(user));
-        let login = before.map(|user| Login { user, limit: None });
+        let login = before.map(|user| Login { user, limit: None, client: None });
         let new = Create { lifetime: lifetime(40, 3_600_000), login, ..creating(&id, &held) };
         stage.created(new);
         stage.pass(60);

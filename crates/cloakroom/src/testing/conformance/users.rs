@@ -166,7 +166,8 @@ pub fn ending_all_but_one_keeps_that_one<H: Harness>(here: &H) {
         let renewed = stage.id_like(&kept);
         stage.rotated(renewing(&kept, &renewed));
         let new = stage.id_of(&user);
-        let login = Some(Login { user: &user, limit: Some(at_most(1, WhenFull::Refuse)) });
+        let login =
+            Some(Login { user: &user, limit: Some(at_most(1, WhenFull::Refuse)), client: None });
         assert_eq!(stage.create(Create { login, ..creating(&new, &NO_FIELDS) }), Created::Full);
     }
     let user = stage.user("ada");
@@ -345,7 +346,11 @@ pub fn the_index_agrees_with_who_is_alive_at_every_moment<H: Harness>(here: &H) 
                     continue;
                 }
                 let id = stage.id_of(&user);
-                let login = Some(Login { user: &user, limit: Some(at_most(LIMIT, when_full)) });
+                let login = Some(Login {
+                    user: &user,
+                    limit: Some(at_most(LIMIT, when_full)),
+                    client: None,
+                });
                 match stage.create(Create { login, ..creating(&id, &NO_FIELDS) }) {
                     Created::Done(..) => made.push(id),
                     Created::Full => assert_eq!(when_full, WhenFull::Refuse),
