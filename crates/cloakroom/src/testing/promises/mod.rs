@@ -12,6 +12,7 @@
 //! | [`late`] | nothing comes back (P3) |
 //! | [`strict`] | what we did not issue is never adopted (P7) |
 //! | [`login`] | login rotates, and keeps to the limit (P8) |
+//! | [`devices`] | a user sees and ends their own sessions, and nobody else's |
 //! | [`handler`] | what a handler can rely on |
 //! | [`faults`] | it fails closed (P6), and shows no secret (P5) |
 //!
@@ -23,6 +24,7 @@ pub mod kept;
 pub mod late;
 pub mod strict;
 pub mod login;
+pub mod devices;
 pub mod handler;
 pub mod faults;
 
@@ -69,6 +71,15 @@ macro_rules! promises_suite {
             login::two_hundred_logins_leave_the_five_that_are_allowed
             login::of_two_hundred_logins_five_are_let_in
             login::a_rotation_changes_the_token_and_nothing_else
+            devices::a_user_sees_their_own_sessions_and_no_other
+            devices::pages_go_on_by_the_text_of_a_link
+            devices::one_session_ends_another_and_stays
+            devices::nobody_elses_session_can_be_named
+            devices::ending_ones_own_session_is_a_logout
+            devices::who_was_ended_ends_nobody
+            devices::an_operator_counts_exports_ends_and_erases
+            devices::a_login_can_have_a_limit_of_its_own
+            devices::after_a_logout_everywhere_nobody_of_before_is_in
             handler::reads_see_what_waits_and_never_send_it
             handler::what_waits_leaves_with_the_next_change_in_order
             handler::what_waits_is_dropped_with_a_5xx_and_kept_otherwise
