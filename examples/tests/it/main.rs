@@ -7,3 +7,5 @@ mod walk;
 mod holes;
 mod start;
 mod papers;
+#[cfg(feature = "migrating")]
+mod migrating;
