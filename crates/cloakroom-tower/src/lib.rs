@@ -48,8 +48,3 @@ pub use axum::MissingLayer;
 pub use head::refusal;
 pub use layer::{SessionLayer, SessionService};
 pub use session::{Main, Session, SessionError};
-
-/// The program of the README compiles.
-#[cfg(all(doctest, feature = "axum"))]
-#[doc = include_str!("../../../README.md")]
-mod readme {}

@@ -31,7 +31,7 @@ struct Login {
     username: String, // trusted here; check a password
 }
 
-fn app(manager: Manager) -> Router {
+pub(crate) fn app(manager: Manager) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/login", post(log_in))
