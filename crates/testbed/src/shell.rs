@@ -52,6 +52,8 @@ impl<'a> Shell<'a> {
             };
             let printed = self.run(command);
             same &= plain(&printed) == plain(&shown);
+            // A head ends with one of its own.
+            let gap = if printed.ends_with("\n\n") { "" } else { gap };
             happens += &format!("$ {command}\n{printed}{gap}");
         }
         if !same {
