@@ -148,7 +148,7 @@ impl<'a> Shell<'a> {
 }
 
 /// The words of a command line, as far as quotes go.
-fn words(line: &str) -> Vec<String> {
+pub fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;
     for sign in line.chars() {
