@@ -50,8 +50,3 @@ pub use clients::Clients;
 pub use head::refusal;
 pub use layer::{SessionLayer, SessionService};
 pub use session::{Main, Session, SessionError};
-
-/// The program of the README compiles.
-#[cfg(all(doctest, feature = "axum"))]
-#[doc = include_str!("../../../README.md")]
-mod readme {}

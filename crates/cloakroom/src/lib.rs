@@ -14,9 +14,74 @@
 //! | know what can fail, and with which status | [`SessionError`] |
 //! | test an application | `testing::Visitor` |
 //!
-//! What every store keeps: no update is lost, no session that ended comes back, a page costs one
-//! round trip, and a store that is away never makes a visitor anonymous. See
-//! [`store`] for the rules and [`Session`] for the costs.
+//! # One request
+//!
+//! Alice comes with a cookie. What happens to it, in order; a framework's middleware does the first
+//! and the last step for you:
+//!
+//! ```
+//! use cloakroom::{Field, LogIn, Manager, MemoryStore, SessionError, Settings, User};
+//!
+//! // Fields are constants: the type stands beside the name.
+//! const VISITS: Field<u64> = Field::new("visits");
+//! const LANGUAGE: Field<String> = Field::new("language");
+//!
+//! # pollster::block_on(async {
+//! let manager = Manager::new(MemoryStore::new(), Settings::default());
+//! # let visit = manager.open([]);
+//! # assert_eq!(visit.session().log_in(User::new("alice")?).await?, LogIn::Done);
+//! # let set_cookie = visit.close(200).await.set_cookie.unwrap();
+//! # let cookie = set_cookie.split(';').next().unwrap();
+//! // 1. The request begins with its `Cookie` lines. Nothing is asked of the store: a page that never
+//! //    looks at its session costs nothing.
+//! let visit = manager.open([cookie.as_bytes()]);
+//! let session = visit.session();
+//!
+//! // 2. The first operation is one trip. In one atomic step the store finds out whether the session
+//! //    is alive and somebody is logged in, adds 1, renews the idle timeout, and sends all fields back.
+//! let (user, visits) = session.if_logged_in().increment(VISITS, 1).await?.unwrap();
+//! assert_eq!((user.as_str(), visits), ("alice", 1));
+//!
+//! // 3. So reading is free from here on.
+//! assert_eq!(session.get(LANGUAGE).await?, None);
+//!
+//! // 4. No `.await`, no trip: this write waits. A read sees it.
+//! session.set(LANGUAGE, "ja")?;
+//! assert_eq!(session.get(LANGUAGE).await?.as_deref(), Some("ja"));
+//!
+//! // 5. Just before the response head leaves, what waits is stored in one more trip. A cookie goes out
+//! //    only if the token changed, which happens at login, logout and rotation.
+//! let head = visit.close(200).await;
+//! assert!(head.failed.is_none() && head.set_cookie.is_none());
+//! // The page depends on the session, so no cache may keep it (OWASP ASVS 5.0, 14.3.2).
+//! assert!(head.depends_on_session);
+//!
+//! // Meanwhile another tab logs out. A request that was under way can't bring the session back: its
+//! // write is refused (409), and the cookie is left alone.
+//! let late = manager.open([cookie.as_bytes()]);
+//! let logout = manager.open([cookie.as_bytes()]);
+//! late.session().get(VISITS).await?;
+//! logout.session().log_out().await?;
+//! let written = late.session().increment(VISITS, 1).await;
+//! assert!(matches!(written, Err(SessionError::Ended)));
+//! # assert!(late.close(200).await.set_cookie.is_none());
+//! # assert!(logout.close(200).await.set_cookie.unwrap().contains("Max-Age=0"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+//!
+//! # What holds on every store
+//!
+//! 1. No update is lost: requests send what they change, and increments are exact.
+//! 2. No session that ended comes back: every write asks, in the same step, whether it is alive.
+//! 3. No data and no user name is in the cookie, and no token in the store, which knows a hash of it.
+//! 4. A store that is away answers 503 after [`Settings::patience`], and the cookie stays. It never makes
+//!    a visitor anonymous.
+//! 5. The store's clock decides what has expired, after an idle and an absolute timeout ([`Lifetime`]).
+//!
+//! See [`store`] for the contract behind this and [`Session`] for what each operation costs.
+//! Requirements of others are named by their ids: ASVS is the OWASP Application Security Verification
+//! Standard 5.0, and cookies follow RFC 6265bis.
 
 pub mod token;
 pub mod expiry;

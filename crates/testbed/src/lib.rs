@@ -8,6 +8,7 @@
 //! | [`http`] | [`Request`] and [`Response`]: HTTP/1.1 byte by byte; [`Browser`]: the same with a cookie [`Jar`] |
 //! | [`process`] | [`Program`]: a binary under test, such as the demo |
 //! | [`child`] | [`eventually`], and how every process started here also ends here |
+//! | [`shell`] | [`Shell`]: plays the commands that a paper shows, and compares; [`papers`] finds them |
 //! | [`resp`] | [`Reply`], and the protocol of Redis as far as the rooms above need it |
 //!
 //! Everything blocks and nothing depends on an async runtime, so the tests of every crate can use it.
@@ -37,6 +38,8 @@ pub mod server;
 pub mod proxy;
 pub mod http;
 pub mod process;
+pub mod papers;
+pub mod shell;
 
 pub use child::eventually;
 pub use http::{Browser, Jar, Request, Response, SetCookie};
@@ -44,3 +47,4 @@ pub use process::Program;
 pub use proxy::Proxy;
 pub use resp::Reply;
 pub use server::{Monitor, Server};
+pub use shell::Shell;

@@ -7,3 +7,6 @@ mod walk;
 mod holes;
 mod start;
 mod papers;
+mod readme;
+#[cfg(feature = "migrating")]
+mod migrating;

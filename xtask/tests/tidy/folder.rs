@@ -52,7 +52,7 @@ pub(crate) fn shown(file: &Path, root: &Path) -> String {
 }
 
 /// The entries of a folder that may not exist, in the same order everywhere.
-fn entries(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn entries(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> = fs::read_dir(folder)
         .map(|entries| entries.map(|entry| entry.unwrap().path()).collect())
         .unwrap_or_default();

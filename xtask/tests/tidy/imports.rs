@@ -12,7 +12,7 @@ const BELOW: [(&str, &[&str]); 7] = [
     ("cloakroom-redis", &["cloakroom"]),
     ("cloakroom-tower", &["cloakroom"]),
     ("cloakroom-cli", &["cloakroom", "cloakroom-embedded", "cloakroom-redis", "cloakroom-tower"]),
-    ("examples", &["cloakroom", "cloakroom-redis", "cloakroom-tower"]),
+    ("examples", &["cloakroom", "cloakroom-embedded", "cloakroom-redis", "cloakroom-tower"]),
     ("testbed", &[]),
 ];
 

@@ -9,6 +9,8 @@ mod source;
 mod imports;
 mod files;
 mod words;
+mod papers;
+mod links;
 
 use std::path::Path;
 
@@ -58,5 +60,26 @@ fn the_rust_version_is_stated_once() {
 fn the_japanese_papers_follow_the_english_ones() {
     for paper in words::TRANSLATED {
         holds(|root| words::languages_have_one_structure(root, paper));
+        holds(|root| papers::languages_show_the_same(root, paper));
     }
+}
+
+#[test]
+fn every_code_block_in_the_papers_is_proved() {
+    holds(papers::every_block_is_proved);
+}
+
+#[test]
+fn every_command_in_the_papers_is_known() {
+    holds(papers::every_command_is_known);
+}
+
+#[test]
+fn every_link_in_the_papers_leads_somewhere() {
+    holds(links::lead_somewhere);
+}
+
+#[test]
+fn every_proof_in_the_papers_is_a_test() {
+    holds(links::proofs_are_tests);
 }

@@ -47,7 +47,7 @@ pub(crate) fn rust_version_is_stated_once(root: &Path) -> Vec<String> {
 }
 
 /// The papers for users, which are there in both languages: `README.md` and `README.ja.md`.
-pub(crate) const TRANSLATED: [&str; 2] = ["README", "docs/tutorial"];
+pub(crate) const TRANSLATED: [&str; 3] = ["README", "docs/tutorial", "docs/migrating"];
 
 /// A section or an example that was added to one language only shows here; whether the sentences
 /// say the same is for a reader to see.

@@ -16,3 +16,4 @@ mod secrets;
 mod folder;
 mod start;
 mod stop;
+mod readme;

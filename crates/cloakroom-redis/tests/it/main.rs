@@ -5,6 +5,7 @@ mod house;
 mod conformance;
 mod promises;
 mod layout;
+mod golden;
 mod trips;
 mod damage;
 mod faults;
