@@ -97,6 +97,7 @@ pub mod records;
 pub mod engine;
 pub mod memory;
 pub mod cookie;
+pub mod events;
 pub mod settings;
 mod outcome;
 mod visit;
@@ -117,6 +118,7 @@ pub use field::{
 };
 
 pub use cookie::{CookieSettings, InvalidCookieName, SameSite};
+pub use events::{Event, Events};
 pub use settings::Settings;
 
 pub use expiry::{InvalidLifetime, Life, Lifetime, NotALife, Timestamp, Touch};

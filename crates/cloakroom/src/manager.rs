@@ -82,8 +82,8 @@ impl Manager {
         &self.desk.settings
     }
 
-    pub(crate) fn store(&self) -> &dyn Store {
-        &*self.desk.store
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// Whether the store answers, within the patience of one request.

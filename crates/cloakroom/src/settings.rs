@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::change::Limits;
 use crate::cookie::CookieSettings;
+use crate::events::Events;
 use crate::expiry::{Lifetime, Touch};
 use crate::field::FieldName;
 use crate::store::SessionLimit;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub sessions_per_user: Option<SessionLimit>,
     /// Which fields of an anonymous session a login keeps (ASVS 15.3.3: by name, none by default).
     pub carried_into_login: Vec<FieldName>,
+    /// Who is told what happens to sessions. Default: nobody.
+    pub events: Option<Events>,
     /// How long one request waits for the store, all its operations together, before it is
     /// answered 503. Default: 250 ms. After the response head has left, each operation may take as long.
     pub patience: Duration,
@@ -61,6 +64,7 @@ impl Default for Settings {
             limits: Limits { fields: 64, value_bytes: 16 * 1024, session_bytes: 64 * 1024 },
             sessions_per_user: None,              // as many as they like
             carried_into_login: Vec::new(),       // a login starts clean
+            events: None,                         // told to nobody
             patience: Duration::from_millis(250), // then 503
         }
     }

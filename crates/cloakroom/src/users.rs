@@ -21,6 +21,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::change::{Change, Fields};
+use crate::events::Event;
 use crate::expiry::Touch;
 use crate::manager::Manager;
 use crate::store::{
@@ -139,20 +140,30 @@ impl SessionsOf<'_> {
     /// minute at most for each answer of the store. An error leaves them ended or untouched, as it
     /// says; ask again.
     pub async fn erase(&self) -> Result<u64, StoreError> {
-        self.store().erase(self.user, AT_LENGTH).await
+        let count = self.store().erase(self.user, AT_LENGTH).await?;
+        self.tell(count);
+        Ok(count)
     }
 
     async fn end(&self, which: Which<'_>) -> Result<u64, StoreError> {
         let end = EndOf { user: self.user, which, asked_by: None };
         match self.store().end_of(end, self.patience()).await? {
-            EndedOf::Done(count) => Ok(count),
+            EndedOf::Done(count) => {
+                self.tell(count);
+                Ok(count)
+            }
             // Nobody's session asked for it.
             EndedOf::Unknown | EndedOf::Ended => Ok(0),
         }
     }
 
     fn store(&self) -> &dyn Store {
-        self.manager.store()
+        &*self.manager.desk().store
+    }
+
+    fn tell(&self, count: u64) {
+        let user = self.user.clone();
+        self.manager.desk().tell(|| Event::Revoked { user, by: None, count });
     }
 
     fn patience(&self) -> Patience {

@@ -27,6 +27,7 @@ use async_lock::Mutex as Turn;
 
 use crate::change::{Change, Operation, Refusal, Writes};
 use crate::cookie::Presented;
+use crate::events::Event;
 use crate::expiry::{Timestamp, Touch};
 use crate::field::{FieldName, Kept};
 use crate::outcome::{Performed, SessionError};
@@ -43,6 +44,14 @@ pub(crate) struct Desk {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mint: TokenMint,
     pub(crate) settings: Settings,
+}
+
+impl Desk {
+    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
+        if let Some(events) = &self.settings.events {
+            events.happened(event());
+        }
+    }
 }
 
 /// One request's session.
@@ -309,10 +318,12 @@ impl Visit {
                 }
                 // A newcomer with an old cookie: plan again.
                 Applied::Unknown if first => {
+                    self.desk.tell(|| Event::Expired { session: id });
                     tracing::debug!(event = "unknown", session = %id, "no such session");
                     state.standing = Standing::Newcomer;
                 }
                 Applied::Unknown | Applied::Ended => {
+                    self.desk.tell(|| Event::MetEnded { session: id });
                     tracing::info!(event = "ended_before_use", session = %id, "the session was ended");
                     state.standing = Standing::Gone;
                 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{CookieChange, Head, Live, Standing, Visit};
 use crate::change::{Change, Fields, Rejection, Writes};
 use crate::client::Client;
+use crate::events::Event;
 use crate::expiry::Lifetime;
 use crate::outcome::{LogIn, Performed, SessionError};
 use crate::store::{
@@ -73,7 +74,7 @@ impl Visit {
                 let limits = &settings.limits;
                 let rotate = Rotate { old: &old, new: &issued.id, writes: &writes, limits, why };
                 match self.rotate_to(rotate).await? {
-                    Rotated::Done(snapshot, _) => Some(snapshot),
+                    Rotated::Done(snapshot, pushed_out) => Some((snapshot, pushed_out)),
                     Rotated::Full => None,
                     Rotated::Refused(refusal) => return Err(refusal.into()),
                     Rotated::Unknown | Rotated::Ended | Rotated::Taken => {
@@ -82,11 +83,14 @@ impl Visit {
                 }
             }
         };
-        let Some(snapshot) = done else {
+        let Some((snapshot, pushed_out)) = done else {
             tracing::info!(event = "limit_reached", "a login found the user's sessions full");
+            self.desk.tell(|| Event::LimitReached { user: user.clone() });
             return Ok(LogIn::Full);
         };
         tracing::info!(event = "logged_in", session = %issued.id, "logged in");
+        let (user, session) = (user.clone(), issued.id);
+        self.desk.tell(|| Event::LoggedIn { user, session, instead_of: old, pushed_out });
         self.moved_in(issued, snapshot, &writes)?;
         Ok(LogIn::Done)
     }
@@ -134,6 +138,7 @@ impl Visit {
         match self.rotate_to(rotate).await? {
             Rotated::Done(snapshot, _) => {
                 tracing::info!(event = "rotated", session = %issued.id, was = %old, "rotated");
+                self.desk.tell(|| Event::Rotated { old, new: issued.id });
                 self.moved_in(issued, snapshot, &writes)
             }
             Rotated::Refused(refusal) => {
@@ -172,6 +177,7 @@ impl Visit {
         match ended {
             Ended::Now => {
                 tracing::info!(event = "logged_out", session = %id, "logged out");
+                self.desk.tell(|| Event::LoggedOut { session: id });
                 state.cookie = CookieChange::Remove;
                 state.standing = Standing::Newcomer;
             }
@@ -200,22 +206,26 @@ impl Visit {
         let lifetime = settings.anonymous;
         let new =
             Create { id: &issued.id, lifetime, remembered: false, fields: &fields, login: None };
-        let Some(snapshot) = self.create(new).await? else {
+        let Some((snapshot, _)) = self.create(new).await? else {
             // Only a login can find a limit of sessions.
             return Err(SessionError::Ended);
         };
         tracing::info!(event = "created", session = %issued.id, "an anonymous session was made");
+        self.desk.tell(|| Event::Created { session: issued.id });
         self.moved_in(issued, snapshot, &change.writes)?;
         Ok(Performed::Done(answer))
     }
 
     /// `None` if the user has as many sessions as allowed.
-    async fn create(&self, new: Create<'_>) -> Result<Option<Snapshot>, SessionError> {
+    async fn create(
+        &self,
+        new: Create<'_>,
+    ) -> Result<Option<(Snapshot, Vec<SessionId>)>, SessionError> {
         let mut untold = Untold::of(&*self.desk.store, *new.id);
         let created = self.ask(|store, patience| store.create(new, patience)).await;
         untold.settle(&created);
         match created? {
-            Created::Done(snapshot, _) => Ok(Some(snapshot)),
+            Created::Done(snapshot, pushed_out) => Ok(Some((snapshot, pushed_out))),
             Created::Full => Ok(None),
             // 256 random bits met themselves: rather than to guess why, refuse.
             Created::Taken => Err(SessionError::Ended),

@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::{CookieChange, Standing, Visit};
+use crate::events::Event;
 use crate::outcome::SessionError;
 use crate::store::{Cursor, EndOf, EndedOf, ListOf, Page, User, Which};
 use crate::token::SessionId;
@@ -59,6 +60,7 @@ impl Visit {
         match ended {
             EndedOf::Done(count) => {
                 tracing::info!(event = "revoked", session = %own, count, "ended sessions of its user");
+                self.desk.tell(|| Event::Revoked { user: user.clone(), by: Some(own), count });
                 if which == Which::All || which == Which::One(&own) {
                     state.waiting.clear();
                     state.cookie = CookieChange::Remove;
