@@ -225,6 +225,14 @@ impl Chromium {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": [feature] }));
     }
 
+    /// The cookies for the page, those included that no script may read: names and values.
+    pub fn cookies(&self) -> Vec<(String, String)> {
+        let cookies = self.command("GET", "/cookie", &Value::Null);
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let cookies = cookies.as_array().unwrap().iter();
+        cookies.map(|cookie| (text(&cookie["name"]), text(&cookie["value"]))).collect()
+    }
+
     fn devtools(&self, command: &str, parameters: Value) -> Value {
         let body = json!({ "cmd": command, "params": parameters });
         self.command("POST", "/goog/cdp/execute", &body)
