@@ -34,6 +34,7 @@ fn every_page_is_photographed() {
         photograph("error-403");
         server.kill();
         browser.open(&url(&demo, "/"));
+        wait_for_status(&browser, 503);
         photograph("error-503");
         server.restart();
         reload_until(&browser, "alice");
