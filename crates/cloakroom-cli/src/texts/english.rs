@@ -21,7 +21,7 @@ pub(super) static TEXTS: Texts = Texts {
         what_happens: "Hand over your coat: log in with any name, and your visits are counted until you log out or stay away.",
     },
     kept: KeptTexts {
-        title: "What the server keeps of it",
+        title: "What the server keeps",
         in_server: "This is what Redis has: one hash, which any Redis client can read.",
         in_folder: "This is what the server has, in a file of its own: it survives a restart and a crash.",
         in_memory: "This is what the server has, in the memory of its process: it ends with it.",

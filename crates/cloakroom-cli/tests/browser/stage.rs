@@ -76,7 +76,7 @@ pub(crate) fn wait_until(browser: &Chromium, part: &str) {
 /// Waits for the page of an error.
 #[track_caller]
 pub(crate) fn wait_for_status(browser: &Chromium, status: u16) {
-    let script = "return document.querySelector('.status')?.textContent";
-    let there = || (browser.ask_page(script) == status.to_string()).then_some(());
+    let script = "return Number(document.querySelector('.status')?.textContent)";
+    let there = || (browser.ask_page(script) == status).then_some(());
     assert!(eventually(PATIENCE, there).is_some(), "no {status}, but {}", browser.url());
 }

@@ -128,7 +128,7 @@ fn the_tab_key_goes_through_a_page_in_reading_order_and_is_seen() {
         let text = browser.ask_page("return document.activeElement.textContent.trim()");
         text.as_str().unwrap().to_owned()
     };
-    let order = ["Cloakroom", "About", "日本語", "Log out", "What the server keeps of it"];
+    let order = ["Cloakroom", "About", "日本語", "Log out", "What the server keeps"];
     assert_eq!(order.map(|_| focused()), order);
 
     browser.open(&url(&demo, "/login"));
