@@ -5,6 +5,7 @@
 mod step;
 mod python;
 mod servers;
+mod browser;
 mod test;
 mod dependencies;
 mod check;
@@ -19,14 +20,18 @@ usage: cargo xtask <command>
   check                    formatting, lints, docs, dependencies, packages
   servers                  find or fetch the test servers, print the variables that point to them;
                            to run tests by hand: export $(cargo xtask servers)
+  screenshots              pictures of every page of the demo, into target/screenshots
   help                     this text
 
 environment:
   CLOAKROOM_TEST_SERVER    the redis-server or valkey-server to test with, instead of the one in PATH
   CLOAKROOM_TEST_PYTHON    the python3 to test with, instead of the one in PATH
+  CLOAKROOM_TEST_BROWSER   the chromium or google-chrome to test with, instead of the one in PATH, and
+  CLOAKROOM_TEST_BROWSER_DRIVER  its chromedriver
   CLOAKROOM_OFFLINE=1      fetch nothing; say what is left out because of it
 
-Servers are kept in target/test-servers. Nothing is installed outside target/, nothing needs root.";
+Servers are kept in target/test-servers. One thing is installed outside target/: where PATH has no
+Chromium with its ChromeDriver, `test` and `screenshots` install Debian's by apt-get, as root.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
         ["test"] => test::everything(),
         ["test", "--only", words @ ..] if is_words(words) => test::only(words),
         ["check"] => check::check(),
+        ["screenshots"] => test::screenshots(),
         ["servers"] => servers::print(),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");

@@ -76,6 +76,8 @@ pub(crate) struct Servers {
     pub(crate) names: String,
     /// What is not tested, and why.
     pub(crate) left_out: Vec<String>,
+    /// The names of tests that can't run here.
+    pub(crate) without: Vec<&'static str>,
 }
 
 pub(crate) fn find_or_fetch() -> Result<Servers> {
@@ -123,7 +125,7 @@ pub(crate) fn find_or_fetch() -> Result<Servers> {
     for missing in &left_out {
         say(format!("LEFT OUT: {missing}"));
     }
-    Ok(Servers { variables, names: names.join(", "), left_out })
+    Ok(Servers { variables, names: names.join(", "), left_out, without: Vec::new() })
 }
 
 /// `cargo xtask servers`: only the variables go to stdout, so that a shell can `export` them.

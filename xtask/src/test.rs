@@ -3,8 +3,9 @@
 use std::process::Command;
 use std::time::Instant;
 
+use crate::browser;
 use crate::servers::{self, Servers};
-use crate::step::{Result, ask, cargo, run, say};
+use crate::step::{Result, ask, cargo, root, run, say};
 
 pub(crate) fn everything() -> Result {
     let start = Instant::now();
@@ -27,8 +28,31 @@ pub(crate) fn only(words: &[&str]) -> Result {
     finish(start, &servers, &[("tests", tests)])
 }
 
+/// Pictures of every page, to look at.
+pub(crate) fn screenshots() -> Result {
+    browser::find_or_install_fonts()?;
+    let servers = servers()?;
+    let folder = root().join("target").join("screenshots");
+    let mut pictures = cargo();
+    pictures.args(["test", "--package", "cloakroom-cli", "--test", "browser", "--"]);
+    pictures.args(["--ignored", "every_page_is_photographed"]);
+    run(with_servers(&mut pictures, &servers).env("CLOAKROOM_SCREENSHOTS", &folder))?;
+    println!("==> pictures are in {}", folder.display());
+    Ok(())
+}
+
+/// Servers, and a browser.
 fn servers() -> Result<Servers> {
-    let servers = servers::find_or_fetch()?;
+    let browser = browser::find_or_install()?;
+    let mut servers = servers::find_or_fetch()?;
+    match browser {
+        Ok(variables) => servers.variables.extend(variables),
+        Err(reason) => {
+            say(format!("LEFT OUT: the demo in a browser ({reason})"));
+            servers.without.push(browser::TESTS);
+            servers.left_out.push(format!("the demo in a browser ({reason})"));
+        }
+    }
     for (name, value) in &servers.variables {
         say(format!("{name}={value}"));
     }
@@ -73,7 +97,7 @@ fn suite(servers: &Servers, scope: Scope, words: &[&str]) -> Result {
     let mut tests = cargo();
     if ask(cargo().args(["nextest", "--version"])).is_ok() {
         tests.args(["nextest", "run"]).args(scope.packages());
-        tests.args(["--all-features", "--no-fail-fast"]).args(words);
+        tests.args(["--all-features", "--no-fail-fast"]).args(words).arg("--");
     } else {
         say(
             "cargo-nextest is not here; `cargo test` will do (cargo install --locked cargo-nextest)",
@@ -81,6 +105,7 @@ fn suite(servers: &Servers, scope: Scope, words: &[&str]) -> Result {
         tests.arg("test").args(scope.packages()).args(["--all-features", "--no-fail-fast"]);
         tests.args(["--lib", "--bins", "--tests", "--examples", "--"]).args(words);
     }
+    tests.args(servers.without.iter().flat_map(|name| ["--skip", name]));
     run(with_servers(&mut tests, servers))
 }
 

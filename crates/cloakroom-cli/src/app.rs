@@ -4,22 +4,25 @@
 use axum::Router;
 use axum::body::Body;
 use axum::response::{IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use cloakroom::{Manager, SessionError};
 use cloakroom_tower::SessionLayer;
 
 use crate::health::{self, Readiness};
-use crate::{guard, pages};
+use crate::kept::Keeping;
+use crate::{assets, frame, guard, pages};
 
-pub(crate) fn app(manager: Manager, readiness: Readiness) -> Router {
+pub(crate) fn app(manager: Manager, readiness: Readiness, keeping: Keeping) -> Router {
     let sessions = SessionLayer::<Body>::new(manager).on_failed_writes(instead);
     let pages = Router::new()
         .route("/", get(pages::index))
         .route("/login", get(pages::login_form).post(pages::log_in))
         .route("/logout", get(pages::log_out_by_link).post(pages::log_out))
         .route("/about", get(pages::about))
-        .layer(sessions);
-    let pages = pages.merge(pages::assets());
+        .layer(sessions)
+        .route("/language", post(frame::switch_language))
+        .with_state(keeping)
+        .merge(assets::routes());
     guard::around(guard::with_error_pages(pages).merge(health::routes(readiness)))
 }
 
@@ -37,9 +40,10 @@ mod tests {
     use super::*;
     use std::num::NonZeroU32;
 
+    use crate::kept::Place;
     use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
     use axum::http::{Request, StatusCode};
-    use cloakroom::{MemoryStore, SessionLimit, Settings, WhenFull};
+    use cloakroom::{MemoryStore, Prefix, SessionLimit, Settings, WhenFull};
     use tower::ServiceExt;
 
     async fn log_in(app: &Router) -> Response {
@@ -53,7 +57,12 @@ mod tests {
         let limit = SessionLimit { at_most: NonZeroU32::MIN, when_full: WhenFull::Refuse };
         let settings = Settings { sessions_per_user: Some(limit), ..Settings::default() };
         let manager = Manager::new(MemoryStore::new(), settings);
-        let app = app(manager.clone(), Readiness::of(manager));
+        let keeping = Keeping {
+            place: Place::Memory,
+            prefix: Prefix::default(),
+            cookie: manager.settings().cookie.full_name(),
+        };
+        let app = app(manager.clone(), Readiness::of(manager), keeping);
         assert_eq!(log_in(&app).await.status(), StatusCode::SEE_OTHER);
         let second = log_in(&app).await;
         assert_eq!(second.status(), StatusCode::CONFLICT);

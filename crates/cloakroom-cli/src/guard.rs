@@ -6,7 +6,7 @@
 //! 3. Security headers, on every response that leaves here (ASVS 3.4). There is no
 //!    `Strict-Transport-Security`: RFC 6797 7.2 forbids it over plain http, which is all that this
 //!    server speaks. The proxy that adds TLS adds it.
-//! 4. A page for every error that has none.
+//! 4. A page, or a line of text, for every error that has none.
 //! 5. A panic becomes a 500, and a request that takes too long a 408.
 //! 6. No address that is none: RFC 3986 knows ASCII only (400). Others would log it raw.
 //! 7. No POST from another site (403), the login form's included. `Sec-Fetch-Site` decides, or
@@ -19,13 +19,11 @@
 use std::any::Any;
 use std::time::Duration;
 
-use askama::Template;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{
-    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{Response as HttpResponse, StatusCode};
 use axum::middleware::{Next, from_fn};
@@ -39,7 +37,7 @@ use tower_http::timeout::TimeoutLayer;
 use tower_http::trace::TraceLayer;
 use tracing::Span;
 
-use crate::pages::{self, Failed};
+use crate::{failure, pages};
 
 /// A form with a name in it, percent-encoded, and some room.
 const BODY_BYTES: usize = 8 * 1024;
@@ -51,8 +49,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (
         CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
-         frame-ancestors 'none'; base-uri 'none'",
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+         form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     ),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     // Not `no-referrer`: browsers would send forms with `Origin: null`.
@@ -71,7 +69,7 @@ pub(crate) fn with_error_pages(pages: Router) -> Router {
         .layer(from_fn(refuse_what_is_no_address))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ANSWER_WITHIN))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(give_errors_a_page))
+        .layer(from_fn(failure::say_what_went_wrong))
 }
 
 /// Layers 1 to 3, for everything.
@@ -144,31 +142,10 @@ fn panicked(_: Box<dyn Any + Send>) -> HttpResponse<Body> {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-/// Pages are HTML; an error that is none comes from a library, and says little to a visitor.
-async fn give_errors_a_page(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let status = response.status();
-    let is_error = status.is_client_error() || status.is_server_error();
-    let is_page = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/html"));
-    if is_error && !is_page {
-        let failed = Failed { status: status.as_u16() };
-        // Without a page the status says enough.
-        if let Ok(html) = failed.render() {
-            let kind = HeaderValue::from_static("text/html; charset=utf-8");
-            response.headers_mut().insert(CONTENT_TYPE, kind);
-            response.headers_mut().remove(CONTENT_LENGTH);
-            *response.body_mut() = Body::from(html);
-        }
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::header::{ACCEPT, CONTENT_TYPE};
     use axum::routing::get;
     use tower::ServiceExt;
 
@@ -176,7 +153,7 @@ mod tests {
     async fn a_panic_becomes_a_page_with_all_headers() {
         let pages =
             Router::new().route("/", get(|| async { panic!("a test panics") as StatusCode }));
-        let request = Request::get("/").body(Body::empty()).unwrap();
+        let request = Request::get("/").header(ACCEPT, "text/html").body(Body::empty()).unwrap();
         let response = around(with_error_pages(pages)).oneshot(request).await.unwrap();
         assert_eq!(response.status(), 500);
         assert_eq!(response.headers()[CONTENT_TYPE], "text/html; charset=utf-8");

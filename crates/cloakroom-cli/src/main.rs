@@ -4,7 +4,13 @@
 mod args;
 mod telemetry;
 mod store;
+mod language;
+mod texts;
+mod assets;
+mod frame;
+mod kept;
 mod pages;
+mod failure;
 mod guard;
 mod health;
 mod app;
@@ -22,6 +28,7 @@ use tokio::net::TcpListener;
 
 use crate::args::{Command, Serve};
 use crate::health::Readiness;
+use crate::kept::Keeping;
 use crate::store::Problem;
 
 /// How long requests under way may take to end once the process has been asked to.
@@ -63,7 +70,8 @@ async fn run(serve: Serve) -> ExitCode {
     };
     let readiness = Readiness::of(manager.clone());
     tokio::spawn(say_if_away(manager.clone()));
-    let app = app::app(manager, readiness.clone());
+    let keeping = Keeping::as_told_by(&serve, &manager);
+    let app = app::app(manager, readiness.clone(), keeping);
     if !address.ip().is_loopback() {
         tracing::warn!(
             event = "plain_http",

@@ -10,27 +10,32 @@
 //!    (ASVS 3.5.3). A browser says so in `Sec-Fetch-Site`: anything but `same-origin` and `none`
 //!    is answered with a form. Without it, a `Referer` of another host counts as that; with
 //!    neither it is no browser of these days, and logs out. A HEAD and a fetch in advance never do.
+//!    `/logout?ask` always shows the form: the switch of languages comes back to it.
 //! 3. Visits are no secret and no order: that a link on another site leads to `/` and counts one is
 //!    what a link is for.
 
 use std::time::Duration;
 
 use askama::Template;
-use axum::Router;
-use axum::extract::Form;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, HeaderName, REFERER};
+use axum::extract::{Form, State};
+use axum::http::header::{HOST, HeaderName, REFERER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::routing::get;
+use axum::response::{IntoResponse, Redirect, Response};
 use cloakroom::{Field, LogIn, Touch, User};
 use cloakroom_tower::{Session, SessionError};
 use serde::Deserialize;
+
+use crate::frame::{ASK_BEFORE_LOGOUT, Frame};
+use crate::kept::{Keeping, Kept};
+use crate::texts::{Around, Time};
 
 const VISITS: Field<u64> = Field::new("visits");
 
 // ---- / ----
 
 pub(crate) async fn index(
+    State(keeping): State<Keeping>,
+    frame: Frame,
     session: Session,
     method: Method,
     headers: HeaderMap,
@@ -43,35 +48,55 @@ pub(crate) async fn index(
         let found = session.if_logged_in().get(VISITS).await?;
         found.map(|(user, visits)| (user, visits.unwrap_or(0)))
     };
-    let Some((user, visits)) = visitor else {
-        return Ok(page(StatusCode::OK, &Index { visitor: None }));
-    };
     // Free: the trip above brought it along.
+    let kept = session.id().await?.zip(session.snapshot().await?);
+    let (Some((user, visits)), Some((id, snapshot))) = (visitor, kept) else {
+        return Ok(frame.show(StatusCode::OK, &Index { frame: &frame, visitor: None }));
+    };
     let left = session.expires_in().await?.unwrap_or_default();
-    let whatever_they_do = session.expires_at().await? == session.deadline().await?;
-    let visitor =
-        Visitor { name: user.as_str(), visits, left: Time::about(left), whatever_they_do };
-    Ok(page(StatusCode::OK, &Index { visitor: Some(visitor) }))
+    let t = &frame.t.index;
+    let whatever_they_do = snapshot.expires_at == snapshot.life.deadline();
+    let visitor = Visitor {
+        name: user.as_str(),
+        visits,
+        left,
+        left_said: (frame.t.time)(Time::about(left)),
+        ends: if whatever_they_do { t.ends_in_any_case } else { t.ends_in },
+        idle: snapshot.life.lifetime.idle(),
+        kept: Kept { t: &frame.t.kept, keeping: &keeping, id, snapshot: &snapshot },
+    };
+    Ok(frame.show(StatusCode::OK, &Index { frame: &frame, visitor: Some(visitor) }))
 }
 
 #[derive(Template)]
 #[template(path = "index.html")]
 struct Index<'a> {
+    frame: &'a Frame,
     visitor: Option<Visitor<'a>>,
 }
 
 struct Visitor<'a> {
     name: &'a str,
     visits: u64,
-    left: Time,
-    /// Whether the session will end then even if it is used.
-    whatever_they_do: bool,
+    /// How long the session lives if it is not used.
+    left: Duration,
+    left_said: String,
+    ends: Around,
+    idle: Duration,
+    kept: Kept<'a>,
+}
+
+impl Visitor<'_> {
+    /// As HTML's `time` takes a duration.
+    fn left_for_programs(&self) -> String {
+        format!("PT{}S", self.left.as_secs())
+    }
 }
 
 // ---- /login ----
 
-pub(crate) async fn login_form() -> Response {
-    page(StatusCode::OK, &Login { problem: Problem::None })
+pub(crate) async fn login_form(frame: Frame) -> Response {
+    frame.show(StatusCode::OK, &Login { frame: &frame, problem: None })
 }
 
 #[derive(Deserialize)]
@@ -80,29 +105,28 @@ pub(crate) struct Credentials {
 }
 
 pub(crate) async fn log_in(
+    frame: Frame,
     session: Session,
     Form(Credentials { username }): Form<Credentials>,
 ) -> Result<Response, SessionError> {
+    let again =
+        |status, problem| frame.show(status, &Login { frame: &frame, problem: Some(problem) });
+    let t = &frame.t.login;
     // The name is trusted, as in the tutorial. Here an application checks a password.
     let Ok(user) = User::new(username) else {
-        return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &Login { problem: Problem::Name }));
+        return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, t.problem_name));
     };
     Ok(match session.log_in(user).await? {
         LogIn::Done => Redirect::to("/").into_response(),
-        LogIn::Full => page(StatusCode::CONFLICT, &Login { problem: Problem::Full }),
+        LogIn::Full => again(StatusCode::CONFLICT, t.problem_full),
     })
 }
 
 #[derive(Template)]
 #[template(path = "login.html")]
-struct Login {
-    problem: Problem,
-}
-
-enum Problem {
-    None,
-    Name,
-    Full,
+struct Login<'a> {
+    frame: &'a Frame,
+    problem: Option<&'static str>,
 }
 
 // ---- /logout ----
@@ -110,96 +134,46 @@ enum Problem {
 pub(crate) async fn log_out(session: Session) -> Result<Response, SessionError> {
     session.log_out().await?;
     // Nothing is stored in the browser here, and its pages are not cached; "cookies" would take
-    // those of other applications on the same host along.
+    // those of other applications on the same host, and the language, along.
     let clear = (HeaderName::from_static("clear-site-data"), "\"storage\"");
     Ok(([clear], Redirect::to("/")).into_response())
 }
 
 pub(crate) async fn log_out_by_link(
+    frame: Frame,
     session: Session,
     method: Method,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, SessionError> {
-    if method == Method::GET && !in_advance(&headers) && !from_elsewhere(&headers) {
+    let asks_first = uri.path_and_query().is_some_and(|asked| asked == ASK_BEFORE_LOGOUT);
+    let by_hand = method == Method::GET && !in_advance(&headers) && !from_elsewhere(&headers);
+    if by_hand && !asks_first {
         return log_out(session).await;
     }
-    Ok(page(StatusCode::OK, &Logout))
+    Ok(frame.show(StatusCode::OK, &Logout { frame: &frame }))
 }
 
 #[derive(Template)]
 #[template(path = "logout.html")]
-struct Logout;
+struct Logout<'a> {
+    frame: &'a Frame,
+}
 
 // ---- the rest ----
 
-pub(crate) async fn about() -> Response {
-    page(StatusCode::OK, &About)
+pub(crate) async fn about(frame: Frame) -> Response {
+    frame.show(StatusCode::OK, &About { frame: &frame })
 }
 
 #[derive(Template)]
 #[template(path = "about.html")]
-struct About;
+struct About<'a> {
+    frame: &'a Frame,
+}
 
 pub(crate) async fn not_found() -> StatusCode {
     StatusCode::NOT_FOUND
-}
-
-/// What pages refer to.
-pub(crate) fn assets() -> Router {
-    let asset = |content_type: &'static str, content: &'static str| {
-        let headers = [(CONTENT_TYPE, content_type), (CACHE_CONTROL, "max-age=3600")];
-        get(move || async move { (headers, content) })
-    };
-    Router::new()
-        .route("/style.css", asset("text/css; charset=utf-8", include_str!("../assets/style.css")))
-        .route("/icon.svg", asset("image/svg+xml", include_str!("../assets/icon.svg")))
-}
-
-/// The page of a status that says what went wrong.
-#[derive(Template)]
-#[template(path = "error.html")]
-pub(crate) struct Failed {
-    pub(crate) status: u16,
-}
-
-fn page(status: StatusCode, template: &impl Template) -> Response {
-    match template.render() {
-        Ok(html) => (status, Html(html)).into_response(),
-        Err(error) => {
-            tracing::error!(event = "page_failed", %error, "a page could not be made");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
-        }
-    }
-}
-
-/// A time as a person says it, in a template of its own.
-#[derive(Template)]
-#[template(path = "time.html")]
-struct Time {
-    number: u64,
-    unit: Unit,
-}
-
-enum Unit {
-    Second,
-    Minute,
-    Hour,
-    Day,
-}
-
-impl Time {
-    /// To the nearest unit of which there are two or more.
-    fn about(time: Duration) -> Self {
-        let seconds = (time.as_millis() + 500) / 1000;
-        let (unit, length) = match seconds {
-            0..120 => (Unit::Second, 1),
-            120..7_200 => (Unit::Minute, 60),
-            7_200..172_800 => (Unit::Hour, 3_600),
-            _ => (Unit::Day, 86_400),
-        };
-        let number = u64::try_from((seconds + length / 2) / length).unwrap_or(u64::MAX);
-        Self { number, unit }
-    }
 }
 
 /// Whether a browser fetches the page in case that its user will ask for it.
@@ -268,23 +242,6 @@ mod tests {
             (false, &[("purpose", "profit")]),
         ] {
             assert_eq!(in_advance(&headers(lines)), advance, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn a_time_is_said_as_a_person_says_it() {
-        for (millis, said) in [
-            (400, "0 seconds"),
-            (999, "1 second"),
-            (9_998, "10 seconds"),
-            (119_400, "119 seconds"),
-            (119_900, "2 minutes"),
-            (1_799_995, "30 minutes"),
-            (28_799_000, "8 hours"),
-            (400 * 86_400_000, "400 days"),
-        ] {
-            let time = Time::about(Duration::from_millis(millis));
-            assert_eq!(time.render().unwrap(), said);
         }
     }
 }

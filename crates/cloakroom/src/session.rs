@@ -41,7 +41,7 @@ use crate::client::Client;
 use crate::expiry::{Lifetime, Timestamp, Touch};
 use crate::field::{Counter, Field, FieldName, Kept, List, Value, list_item};
 use crate::outcome::{LogIn, Performed, SessionError};
-use crate::store::{OnlyIf, SessionLimit, User};
+use crate::store::{OnlyIf, SessionLimit, Snapshot, User};
 use crate::token::SessionId;
 use crate::visit::{LoginTerms, Visit, now_of};
 
@@ -203,6 +203,27 @@ impl Session {
     /// The session's public handle; `None` without a session.
     pub async fn id(&self) -> Result<Option<SessionId>, SessionError> {
         self.0.look(|id, _, _| *id).await
+    }
+
+    /// All that the store keeps, as it was at the last operation that asked it: to show visitors
+    /// what is known of them. Writes that wait are not in it. `None` without a session.
+    ///
+    /// ```
+    /// # use cloakroom::{Field, Manager, MemoryStore, Settings, User};
+    /// # pollster::block_on(async {
+    /// # let manager = Manager::new(MemoryStore::new(), Settings::default());
+    /// # let visit = manager.open([]);
+    /// # let session = visit.session();
+    /// const VISITS: Field<u64> = Field::new("visits");
+    /// assert!(session.snapshot().await?.is_none());
+    /// session.increment(VISITS, 1).await?;
+    /// let kept = session.snapshot().await?.unwrap().fields;
+    /// assert_eq!(&*kept[VISITS.name()], b"1");
+    /// # Ok::<(), cloakroom::SessionError>(())
+    /// # }).unwrap();
+    /// ```
+    pub async fn snapshot(&self) -> Result<Option<Snapshot>, SessionError> {
+        self.0.look(|_, snapshot, _| snapshot.clone()).await
     }
 
     /// When the session expires unless it is used before, by the store's clock.

@@ -7,6 +7,7 @@
 //! | [`proxy`] | [`Proxy`]: the network between a client and that server, with switches for what goes wrong |
 //! | [`http`] | [`Request`] and [`Response`]: HTTP/1.1 byte by byte; [`Browser`]: the same with a cookie [`Jar`] |
 //! | [`process`] | [`Program`]: a binary under test, such as the demo |
+//! | [`chromium`] | [`Chromium`]: a real browser, headless |
 //! | [`child`] | [`eventually`], and how every process started here also ends here |
 //! | [`shell`] | [`Shell`]: plays the commands that a paper shows, and compares; [`papers`] finds them |
 //! | [`resp`] | [`Reply`], and the protocol of Redis as far as the rooms above need it |
@@ -38,10 +39,12 @@ pub mod server;
 pub mod proxy;
 pub mod http;
 pub mod process;
+pub mod chromium;
 pub mod papers;
 pub mod shell;
 
 pub use child::eventually;
+pub use chromium::{Chromium, Scripts, Setup};
 pub use http::{Browser, Jar, Request, Response, SetCookie};
 pub use process::Program;
 pub use proxy::Proxy;

@@ -15,7 +15,7 @@ fn neither_a_head_nor_a_fetch_in_advance_counts() {
         let mut browser = logged_in_at(demo.addr(), "alice");
         assert_eq!(visit(&mut browser), somebody("alice", 1));
         let head = browser.send(Request::head(demo.addr(), "/"));
-        assert_eq!((head.status, head.header("Vary")), (200, Some("Cookie")));
+        assert_eq!((head.status, head.header("Vary")), (200, Some("Accept-Language, Cookie")));
         for (name, value) in [("Sec-Purpose", "prefetch;prerender"), ("Purpose", "prefetch")] {
             let page = browser.send(Request::get(demo.addr(), "/").header(name, value));
             assert_eq!(seen(&page), somebody("alice", 1));
@@ -81,7 +81,7 @@ impl Client {
         loop {
             let (status, body) = self.ask();
             if status == "HTTP/1.1 200 OK\r\n" {
-                let (_, visits) = body.split_once("Visits: ").expect("a visit that counts");
+                let (_, visits) = body.split_once("Visits: <strong>").expect("a visit that counts");
                 return visits.split_once('<').unwrap().0.parse().unwrap();
             }
             assert!(status.starts_with("HTTP/1.1 503 "), "{status}");

@@ -80,11 +80,24 @@ pub(crate) fn visit(browser: &mut Browser) -> Option<(String, u64)> {
 #[track_caller]
 pub(crate) fn seen(response: &Response) -> Option<(String, u64)> {
     assert_eq!(response.status, 200, "{response:?}");
-    let text = response.text();
+    let text = without_inline_tags(response.text());
     let between = |start: &str| Some(text.split_once(start)?.1.split_once("</p>")?.0);
     let visitor = between(LOGGED_IN).zip(between("Visits: "));
     assert_eq!(visitor.is_none(), text.contains(NOT_LOGGED_IN), "{text}");
     visitor.map(|(name, visits)| (name.to_owned(), visits.parse().unwrap()))
+}
+
+/// The page with its sentences in one piece.
+pub(crate) fn without_inline_tags(page: &str) -> String {
+    let mut text = page.to_owned();
+    for tag in ["bdi", "strong", "time"] {
+        while let Some(at) = text.find(&format!("<{tag}")) {
+            let end = at + text[at..].find('>').expect("the end of the tag");
+            text.replace_range(at..=end, "");
+        }
+        text = text.replace(&format!("</{tag}>"), "");
+    }
+    text
 }
 
 pub(crate) fn somebody(name: &str, visits: u64) -> Option<(String, u64)> {

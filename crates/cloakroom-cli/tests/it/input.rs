@@ -35,7 +35,7 @@ fn markup_in_a_name_is_text() {
         let name = r#"<script>alert("x")</script>&amp;"#;
         let page = logged_in_at(demo.addr(), name).get("/");
         let text = page.text();
-        assert!(!text.contains("<script"), "{text}");
+        assert!(!text.contains("<script>"), "{text}");
         let shown = "&#60;script&#62;alert(&#34;x&#34;)&#60;/script&#62;&#38;amp;";
         assert_eq!(seen(&page), somebody(shown, 1));
     });
@@ -95,11 +95,15 @@ fn what_is_no_form_is_refused() {
             (405, Request::new(demo.addr(), "PUT", "/login").form("username=alice")),
             (404, Request::post(demo.addr(), "/login/").form("username=alice")),
         ] {
-            let response = request.send();
-            assert_eq!((response.status, response.set_cookies()), (status, vec![]));
-            let kind = response.header("Content-Type");
-            assert_eq!(kind, Some("text/html; charset=utf-8"), "{status}");
-            assert!(response.text().contains("<h1>"), "{status}");
+            let text = request.send();
+            assert_eq!((text.status, text.set_cookies()), (status, vec![]));
+            assert_eq!(text.header("Content-Type"), Some("text/plain; charset=utf-8"), "{status}");
+            assert!(text.text().lines().count() == 2, "{}", text.text());
+
+            let page = request.header("Accept", "text/html").send();
+            assert_eq!((page.status, page.set_cookies()), (status, vec![]));
+            assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"), "{status}");
+            assert!(page.text().contains("<h1>"), "{status}");
         }
     });
 }

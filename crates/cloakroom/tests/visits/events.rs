@@ -40,7 +40,8 @@ fn the_life_of_sessions_is_told_in_order() {
         let anonymous = id(&phone).await;
         assert_eq!(told.recv().unwrap(), Event::Created { session: anonymous });
 
-        phone.visit(async |session| session.log_in(alice.clone()).await).await.unwrap();
+        let login = phone.visit(async |session| session.log_in(alice.clone()).await).await;
+        assert_eq!(login.unwrap(), LogIn::Done);
         let first = id(&phone).await;
         let instead_of = Some(anonymous);
         let (user, pushed_out) = (alice.clone(), Vec::new());
@@ -113,7 +114,9 @@ fn a_refused_login_is_told() {
 #[test]
 fn a_listener_that_hangs_holds_up_nobody() {
     let (release, hung): (Sender<()>, _) = channel();
-    let events = Events::tell(move |_| drop(hung.recv()));
+    let events = Events::tell(move |_| {
+        let _ = hung.recv();
+    });
     let settings = Settings { events: Some(events.clone()), ..Settings::default() };
     let manager = Manager::new(MemoryStore::new(), settings);
     block_on(async {
