@@ -14,5 +14,6 @@ mod cross_site;
 mod headers;
 mod secrets;
 mod folder;
+mod carry;
 mod start;
 mod stop;
