@@ -29,8 +29,11 @@ fn said(program: Program, code: i32) -> String {
 fn open(folder: &Path, prefix: &str) -> EmbeddedStore {
     let prefix = Prefix::new(prefix).unwrap();
     let durability = Durability::Window(Duration::from_secs(1));
-    EmbeddedStore::open(folder, EmbeddedSettings { prefix, durability, ..EmbeddedSettings::default() })
-        .unwrap()
+    EmbeddedStore::open(
+        folder,
+        EmbeddedSettings { prefix, durability, ..EmbeddedSettings::default() },
+    )
+    .unwrap()
 }
 
 /// Makes sessions as a service would, of a hundred users and of nobody; answers their hashes.

@@ -15,5 +15,6 @@ mod headers;
 mod secrets;
 mod folder;
 mod carry;
+mod alike;
 mod start;
 mod stop;
