@@ -8,6 +8,7 @@ mod servers;
 mod test;
 mod dependencies;
 mod check;
+mod bench;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,8 @@ usage: cargo xtask <command>
   check                    formatting, lints, docs, dependencies, packages
   servers                  find or fetch the test servers, print the variables that point to them;
                            to run tests by hand: export $(cargo xtask servers)
+  bench embedded [N]       figures of the embedded store, with up to N sessions (2,000,000); takes
+                           minutes, and replaces docs/performance-embedded.md
   help                     this text
 
 environment:
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         ["test", "--only", words @ ..] if is_words(words) => test::only(words),
         ["check"] => check::check(),
         ["servers"] => servers::print(),
+        ["bench", name, rest @ ..] => bench::bench(name, rest),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())
