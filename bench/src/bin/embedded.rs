@@ -97,6 +97,7 @@ fn load(store: &EmbeddedStore, ids: &[SessionId], workers: usize, change: &Chang
     };
     let all = thread::scope(|scope| {
         let all: Vec<_> = (0..workers).map(|n| scope.spawn(move || work(n))).collect();
+        // How long is measured.
         thread::sleep(FOR);
         over.store(true, Ordering::Relaxed);
         all.into_iter().flat_map(|one| one.join().unwrap()).collect()
