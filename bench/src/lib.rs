@@ -49,11 +49,17 @@ pub fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, |cores| cores.get());
     let kernel = read("/proc/sys/kernel/osrelease");
     let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
+    let busy = load.parse::<f64>().is_ok_and(|load| load > 1.0);
     format!(
-        "{cores} cores of {}, Linux {}, load {} at the start",
+        "{cores} cores of {}, Linux {}, load {load} at the start{}",
         model.map_or("an unnamed CPU", |(_, model)| model),
         kernel.trim(),
-        load.split(' ').next().unwrap_or("unknown")
+        if busy {
+            ": a machine shared with others, so take the figures for what it does at least"
+        } else {
+            ""
+        }
     )
 }
 
