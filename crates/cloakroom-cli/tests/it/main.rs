@@ -14,6 +14,8 @@ mod cross_site;
 mod headers;
 mod secrets;
 mod folder;
+mod carry;
+mod alike;
 mod start;
 mod stop;
 mod readme;
