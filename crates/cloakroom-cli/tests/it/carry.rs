@@ -47,11 +47,11 @@ fn made(folder: &Path, prefix: &str, how_many: usize) -> BTreeSet<String> {
         let named = number % 3 > 0;
         let issued =
             if named { mint.issue_for(user.as_str()) } else { mint.issue_anonymous() }.unwrap();
-        let login = named.then_some(Login { user: &user, limit: None });
+        let login = named.then_some(Login { user: &user, limit: None, client: None });
         let lifetime = Settings::default().lifetime;
         let new = Create { id: &issued.id, lifetime, remembered: false, fields: &fields, login };
         let created = runtime.block_on(store.create(new, PATIENCE)).unwrap();
-        assert!(matches!(created, Created::Done(_)));
+        assert!(matches!(created, Created::Done(..)));
         issued.id.hash()
     });
     made.collect()
