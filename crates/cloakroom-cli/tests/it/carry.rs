@@ -202,3 +202,57 @@ fn check_finds_damage_and_compact_gives_room_back() {
         assert!(log.contains("is damaged") && log.contains("put a copy back"), "{log}");
     }
 }
+
+/// Numbers are different each time; a path is where the test runs.
+#[test]
+fn the_commands_of_the_paper_say_what_the_paper_shows() {
+    let server = Server::start();
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("sessions");
+    let demo = in_folder(&folder, &[]);
+    for user in ["alice", "bob"] {
+        let _ = logged_in_at(demo.addr(), user);
+    }
+    let served = masked(&said(store(&["check"], &folder), 1), place.path());
+    assert_eq!(demo.terminate(), Some(0));
+
+    let blocks = testbed::papers::blocks("docs/embedded.md");
+    let read = |block: &&testbed::papers::Block| block.marker.ends_with("it/carry.rs");
+    let [idle, busy, export] = &blocks.iter().filter(read).collect::<Vec<_>>()[..] else {
+        panic!("three blocks are read here: {blocks:#?}");
+    };
+    assert_eq!(shown(&busy.text), [("store check --data sessions".to_owned(), served)]);
+    for (command, expected) in [idle, export].into_iter().flat_map(|block| shown(&block.text)) {
+        let arguments = command.replace("redis://127.0.0.1:6379", &server.url());
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let args: Vec<&str> = arguments
+            .iter()
+            .map(
+                |argument| {
+                    if *argument == "sessions" { folder.to_str().unwrap() } else { argument }
+                },
+            )
+            .collect();
+        let log = said(Program::start(CLOAKROOM, &args, &[]), 0);
+        assert_eq!(masked(&log, place.path()), expected, "{command}");
+    }
+}
+
+/// The commands of a block without the program, and what they print.
+fn shown(block: &str) -> Vec<(String, String)> {
+    let commands = block.split("$ cloakroom ").skip(1);
+    let halves = commands.map(|part| part.split_once('\n').unwrap());
+    halves.map(|(command, said)| (command.to_owned(), masked(said, Path::new("-")))).collect()
+}
+
+fn masked(said: &str, place: &Path) -> String {
+    let said = said.replace(&format!("{}/", place.display()), "");
+    let mut masked = String::new();
+    for char in said.trim().chars() {
+        let digit = char.is_ascii_digit();
+        if !(digit && masked.ends_with('0')) {
+            masked.push(if digit { '0' } else { char });
+        }
+    }
+    masked
+}
