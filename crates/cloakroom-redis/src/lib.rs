@@ -23,12 +23,24 @@
 //!
 //! One server, or a primary with replicas; not yet Cluster or Sentinel.
 
+mod settings;
+mod address;
+mod backoff;
 mod keys;
+mod slot;
 pub mod scripts;
 mod wire;
+mod answers;
+mod start;
 mod line;
+mod flight;
+mod asking;
+mod cluster;
+mod sentinel;
+mod place;
 mod server;
 mod store;
 
-pub use server::InvalidUrl;
+pub use address::InvalidUrl;
+pub use settings::{Backoff, ClientCertificate, Credentials, Durable, RedisSettings, Tls};
 pub use store::RedisStore;

@@ -19,6 +19,8 @@ pub(crate) struct Call {
     pub(crate) script: &'static Script,
     pub(crate) keys: Vec<String>,
     pub(crate) arguments: Vec<Vec<u8>>,
+    /// Whether it is among those that the durable mode lets wait for replicas.
+    pub(crate) lasting: bool,
 }
 
 pub(crate) fn create(prefix: &Prefix, new: &Create<'_>) -> Call {
@@ -29,7 +31,8 @@ pub(crate) fn create(prefix: &Prefix, new: &Create<'_>) -> Call {
     }
     arguments.fields(new.fields);
     let keys = keys_of(prefix, new.id);
-    Call { script: &scripts::CREATE, keys, arguments: arguments.0 }
+    let lasting = new.login.is_some();
+    Call { script: &scripts::CREATE, keys, arguments: arguments.0, lasting }
 }
 
 pub(crate) fn apply(prefix: &Prefix, apply: &Apply<'_>) -> Call {
@@ -50,7 +53,8 @@ pub(crate) fn apply(prefix: &Prefix, apply: &Apply<'_>) -> Call {
         None => arguments.text("read"),
         Some(operation) => arguments.operation(operation),
     }
-    Call { script: &scripts::APPLY, keys: keys_of(prefix, apply.id), arguments: arguments.0 }
+    let keys = keys_of(prefix, apply.id);
+    Call { script: &scripts::APPLY, keys, arguments: arguments.0, lasting: false }
 }
 
 pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
@@ -75,11 +79,36 @@ pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
     let mut keys = vec![keys::session(prefix, rotate.old), keys::session(prefix, rotate.new)];
     keys.extend(keys::index(prefix, rotate.old));
     keys.extend(keys::index(prefix, rotate.new));
-    Call { script: &scripts::ROTATE, keys, arguments: arguments.0 }
+    Call { script: &scripts::ROTATE, keys, arguments: arguments.0, lasting: true }
+}
+
+/// Whether there is room for a login, for where it can't be looked for in the same step as the end of
+/// the old session.
+pub(crate) fn room(prefix: &Prefix, new: &SessionId, login: &Login<'_>) -> Call {
+    let mut arguments = Arguments::default();
+    arguments.login(login);
+    let keys = keys_of(prefix, new);
+    Call { script: &scripts::ROOM, keys, arguments: arguments.0, lasting: false }
+}
+
+/// The first of the two steps of a login across slots; the second is a [`create`].
+pub(crate) fn seal(
+    prefix: &Prefix,
+    rotate: &Rotate<'_>,
+    carried: &[FieldName],
+    fields: &Fields,
+) -> Call {
+    let mut arguments = Arguments::default();
+    arguments.limits(rotate.limits);
+    arguments.writes(rotate.writes);
+    arguments.list(carried.iter().map(|field| field.as_str().as_bytes()));
+    arguments.fields(fields);
+    let keys = keys_of(prefix, rotate.old);
+    Call { script: &scripts::SEAL, keys, arguments: arguments.0, lasting: true }
 }
 
 pub(crate) fn end(prefix: &Prefix, id: &SessionId) -> Call {
-    Call { script: &scripts::END, keys: keys_of(prefix, id), arguments: Vec::new() }
+    Call { script: &scripts::END, keys: keys_of(prefix, id), arguments: Vec::new(), lasting: true }
 }
 
 fn keys_of(prefix: &Prefix, id: &SessionId) -> Vec<String> {
@@ -190,6 +219,12 @@ impl Arguments {
 #[error("the server answered a script in a form that is not the script's: {0}")]
 pub(crate) struct Garbled(&'static str);
 
+impl Garbled {
+    pub(crate) fn nothing() -> Self {
+        Self("nothing")
+    }
+}
+
 /// Something stood under the key that we did not write, or that a later version wrote. Logged by
 /// the caller; the session counts as [`Applied::Unknown`] or [`Applied::Ended`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,6 +293,31 @@ pub(crate) fn rotated(
         b"refused" => Rotated::Refused(words.refusal(limits)?).into(),
         _ => words.gone(&outcome, Rotated::Unknown, Rotated::Ended)?,
     })
+}
+
+/// What became of the old session.
+pub(crate) enum Sealed {
+    /// It is ended; this goes along.
+    Done(Fields),
+    /// As it was.
+    Refused(Refusal),
+}
+
+pub(crate) fn sealed(limits: &Limits, value: Value) -> Result<Sealed, Garbled> {
+    let mut words = Words::of(value)?;
+    Ok(match &*words.outcome()? {
+        b"sealed" => Sealed::Done(words.fields()?),
+        b"refused" => Sealed::Refused(words.refusal(limits)?),
+        _ => return Err(Garbled("an outcome that seal does not have")),
+    })
+}
+
+pub(crate) fn has_room(value: Value) -> Result<bool, Garbled> {
+    match &*Words::of(value)?.outcome()? {
+        b"room" => Ok(true),
+        b"full" => Ok(false),
+        _ => Err(Garbled("an outcome that room does not have")),
+    }
 }
 
 pub(crate) fn ended(value: Value) -> Result<Reply<Ended>, Garbled> {
@@ -339,6 +399,21 @@ impl Words {
         }
         let life = life.ok_or(Garbled("a session without a life"))?;
         Ok((Snapshot { user, life, expires_at, now, fields }, answer))
+    }
+
+    /// Names and values, to the end.
+    fn fields(&mut self) -> Result<Fields, Garbled> {
+        let mut fields = Fields::new();
+        while let Some(name) = self.next() {
+            let name = name.ok_or(Garbled("a field without a name"))?;
+            let value = self.bytes()?;
+            // A name that no application of ours can have written is not handed to one.
+            let name = String::from_utf8(name).ok().and_then(|n| FieldName::named(n).ok());
+            if let Some(name) = name {
+                fields.insert(name, Kept(value));
+            }
+        }
+        Ok(fields)
     }
 
     fn refusal(&mut self, limits: &Limits) -> Result<Refusal, Garbled> {

@@ -4,6 +4,7 @@
 //! | room | what it gives |
 //! |---|---|
 //! | [`server`] | [`Server`]: a real Redis or Valkey that can be stopped, killed, restarted and looked into |
+//! | [`cluster`] | [`Cluster`]: three primaries and three replicas, slots that move |
 //! | [`proxy`] | [`Proxy`]: the network between a client and that server, with switches for what goes wrong |
 //! | [`http`] | [`Request`] and [`Response`]: HTTP/1.1 byte by byte; [`Browser`]: the same with a cookie [`Jar`] |
 //! | [`process`] | [`Program`]: a binary under test, such as the demo |
@@ -34,11 +35,13 @@
 pub mod child;
 pub mod resp;
 pub mod server;
+pub mod cluster;
 pub mod proxy;
 pub mod http;
 pub mod process;
 
 pub use child::eventually;
+pub use cluster::Cluster;
 pub use http::{Browser, Jar, Request, Response, SetCookie};
 pub use process::Program;
 pub use proxy::Proxy;
