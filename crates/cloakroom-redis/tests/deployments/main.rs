@@ -1,0 +1,6 @@
+//! The store on clusters, behind sentinels and over TLS, with real servers. These tests start many
+//! processes each, so nextest runs one at a time.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test reports by panicking")]
+
+mod house;
+mod suites;
