@@ -89,6 +89,17 @@ impl Cluster {
         format!("redis+cluster://{}", hosts.collect::<Vec<_>>().join(","))
     }
 
+    /// Has every primary tell clients that it is where its proxy is, and waits until all know.
+    pub fn announce(&self, proxies: &[crate::Proxy]) {
+        for (node, proxy) in self.nodes.iter().zip(proxies) {
+            ok(node, &["CONFIG", "SET", "cluster-announce-port", &proxy.port().to_string()]);
+        }
+        self.wait_until("the ports of the proxies are known", |node| {
+            let slots = format!("{:?}", node.command(&["CLUSTER", "SLOTS"]));
+            proxies.iter().all(|proxy| slots.contains(&format!("Int({})", proxy.port())))
+        });
+    }
+
     /// All nodes; the first three began as primaries.
     pub fn nodes(&self) -> &[Server] {
         &self.nodes

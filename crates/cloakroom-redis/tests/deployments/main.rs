@@ -4,3 +4,9 @@
 
 mod house;
 mod suites;
+mod cluster;
+mod lossy;
+mod failover;
+mod durable;
+mod credentials;
+mod tls;

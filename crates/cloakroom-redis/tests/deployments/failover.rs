@@ -1,0 +1,112 @@
+//! A primary dies, and another takes its place: the service is not restarted.
+
+use std::time::{Duration, Instant};
+
+use cloakroom::Manager;
+use cloakroom::testing::Visitor;
+use cloakroom_redis::RedisSettings;
+use testbed::{Cluster, Sentinels, Server};
+
+use crate::house::{LONG, VISITS, keys_of, manager_with};
+
+/// As it is by default.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+fn manager(url: &str) -> Manager {
+    manager_with(url, PATIENCE, &RedisSettings::default())
+}
+
+/// Counts with the patience of a request until it succeeds, and says when that was.
+async fn until_counted(manager: &Manager, visitor: &Visitor) -> (Instant, u64) {
+    let begun = Instant::now();
+    loop {
+        let visit = manager.open([visitor.cookie().unwrap().as_bytes()]);
+        match visit.session().increment(VISITS, 1).await {
+            Ok(visits) => return (Instant::now(), visits),
+            Err(error) => assert_eq!(error.status(), 503),
+        }
+        assert!(begun.elapsed() < 2 * LONG, "nobody took over");
+        // A sleep, as between two requests of a site that few visit.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// When a server first says that it is a primary.
+fn promoted(server: &Server) -> Instant {
+    let is_primary = || {
+        let role = server.try_command(LONG, &["ROLE"]).ok()?;
+        (role.list()[0].text() == "master").then(Instant::now)
+    };
+    testbed::eventually(2 * LONG, is_primary).expect("the replica takes over")
+}
+
+async fn counts_again(manager: &Manager, visitor: &Visitor, next: &Server, lost: impl FnOnce()) {
+    let visits = visitor.open().session().increment(VISITS, 1).await.unwrap();
+    let killed = Instant::now();
+    lost();
+    let (counted, promoted) = std::thread::scope(|scope| {
+        let promoted = scope.spawn(|| promoted(next));
+        let counted = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(until_counted(manager, visitor))
+        });
+        (counted, promoted.join().unwrap())
+    });
+    let (counted_at, now) = counted;
+    println!(
+        "promoted after {:?}, counted {:?} later",
+        promoted - killed,
+        counted_at.saturating_duration_since(promoted)
+    );
+    // The session is in place. Some tries may have been carried out without an answer.
+    assert!(now > visits);
+}
+
+async fn replicated(primary: &Server) {
+    assert!(primary.command(&["WAIT", "1", "10000"]).int() >= 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_primary_of_sentinels_is_replaced() {
+    let sentinels = Sentinels::start();
+    let manager = manager(&sentinels.url());
+    let patient = manager_with(&sentinels.url(), LONG, &RedisSettings::default());
+    let visitor = Visitor::logged_in(&patient, "alice").await.unwrap();
+    let [first, second] = sentinels.servers();
+    replicated(first).await;
+    counts_again(&manager, &visitor, second, || first.kill()).await;
+}
+
+/// It neither answers nor refuses: what is under way waits in vain, and who comes later finds the new
+/// primary.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_primary_of_sentinels_is_replaced() {
+    let sentinels = Sentinels::start();
+    let manager = manager(&sentinels.url());
+    let patient = manager_with(&sentinels.url(), LONG, &RedisSettings::default());
+    let visitor = Visitor::logged_in(&patient, "alice").await.unwrap();
+    let [first, second] = sentinels.servers();
+    replicated(first).await;
+    counts_again(&manager, &visitor, second, || first.stop()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_primary_of_a_cluster_is_replaced() {
+    let cluster = Cluster::start();
+    let manager = manager(&cluster.url());
+    let patient = manager_with(&cluster.url(), LONG, &RedisSettings::default());
+    let visitor = Visitor::logged_in(&patient, "alice").await.unwrap();
+    let (key, _) = keys_of(&visitor).await;
+    let owner = cluster.owner(&key);
+    let at = cluster.nodes().iter().position(|node| node.port() == owner.port()).unwrap();
+    replicated(owner).await;
+    counts_again(&manager, &visitor, &cluster.nodes()[at + 3], || owner.kill()).await;
+}
+
+#[tokio::test]
+async fn sentinels_that_know_no_such_primary_say_so() {
+    let sentinels = Sentinels::start();
+    let url = sentinels.url().replace("/cloak", "/cloack");
+    let error = manager(&url).check().await.unwrap_err();
+    assert_eq!(error.happened, cloakroom::store::Happened::No);
+    assert!(error.to_string().contains("no primary named \"cloack\""), "{error}");
+}
