@@ -13,6 +13,9 @@ use crate::backoff::random;
 use crate::flight::Flight;
 use crate::line::{Dial, Line};
 
+/// How long one that a sentinel names may take to say that it is a primary, while others are asked.
+const REACHED_WITHIN: Duration = Duration::from_millis(300);
+
 #[derive(Clone)]
 pub(crate) struct Sentinels(Arc<Inner>);
 
@@ -84,15 +87,26 @@ impl Sentinels {
         let mut question = redis::pipe();
         question.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&self.0.primary);
         let mut round = Round::of(lines, question, self.0.within);
+        // Some still name the one that has failed, when others know better.
+        let mut tried = Vec::new();
         while let Some((_, answer)) = round.next().await {
-            match self.reached(answer).await {
-                Ok(line) => {
-                    let primary = Some((line, Instant::now()));
-                    *self.lock() = Known { primary, failure: None };
-                    return;
-                }
-                Err(error) => self.lock().failure = Some(error),
-            }
+            let named = answer.and_then(|answer| self.named(&answer));
+            let failure = match named {
+                Ok(place) if tried.contains(&place) => continue,
+                Ok(place) => match self.reached(&place).await {
+                    Ok(line) => {
+                        let primary = Some((line, Instant::now()));
+                        *self.lock() = Known { primary, failure: None };
+                        return;
+                    }
+                    Err(error) => {
+                        tried.push(place);
+                        error
+                    }
+                },
+                Err(error) => error,
+            };
+            self.lock().failure = Some(failure);
         }
         tracing::warn!(
             event = "primary_unknown",
@@ -101,15 +115,24 @@ impl Sentinels {
         );
     }
 
-    /// The line to whom a sentinel named, once it has said itself that it is a primary.
-    async fn reached(&self, answer: Result<Value, RedisError>) -> Result<Line, RedisError> {
-        let (host, port) = place(&answer?).ok_or_else(|| {
+    fn named(&self, answer: &Value) -> Result<(String, u16), RedisError> {
+        place(answer).ok_or_else(|| {
             let why = format!("the sentinels know no primary named {:?}", self.0.primary);
-            RedisError::from(std::io::Error::other(why))
-        })?;
-        let line = self.line_to(&host, port);
-        line.connection().await?;
-        Ok(line)
+            std::io::Error::other(why).into()
+        })
+    }
+
+    /// The line to whom a sentinel named, once it has said itself that it is a primary: a new
+    /// connection asks that, and one that exists may lead to a server that hangs.
+    async fn reached(&self, (host, port): &(String, u16)) -> Result<Line, RedisError> {
+        let line = self.line_to(host, *port);
+        let mut role = redis::pipe();
+        role.cmd("ROLE");
+        let answer = async { line.connection().await?.ask(&role).await };
+        match tokio::time::timeout(REACHED_WITHIN, answer).await {
+            Ok(answer) => answer.map(|_| line),
+            Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),
+        }
     }
 
     /// The line that there is, if it leads there.

@@ -41,9 +41,12 @@ async fn what_is_acknowledged_is_stored_and_what_is_stored_was_acknowledged_or_u
     });
     let counted: Vec<_> = counting.collect();
     let mut totals = (0, 0, 0);
-    for (counting, visitor) in counted.into_iter().zip(&visitors) {
-        let (acknowledged, unknown) = counting.await.unwrap();
-        proxies.iter().for_each(Proxy::pass);
+    let mut said = Vec::new();
+    for counting in counted {
+        said.push(counting.await.unwrap());
+    }
+    proxies.iter().for_each(Proxy::pass);
+    for ((acknowledged, unknown), visitor) in said.into_iter().zip(&visitors) {
         let stored = visitor.open().session().get(VISITS).await.unwrap().unwrap_or(0);
         assert!(
             acknowledged <= stored && stored <= acknowledged + unknown,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use cloakroom::testing::Harness;
 use cloakroom::{Prefix, Store};
 use cloakroom_redis::RedisStore;
-use testbed::{Cluster, Server};
+use testbed::Cluster;
 use tokio::runtime::Runtime;
 
 /// Two instances of a service on the cluster.
