@@ -93,6 +93,7 @@ async fn nothing_is_lost_while_slots_move() {
     let cluster = Arc::new(Cluster::start());
     let over = Arc::new(AtomicBool::new(false));
     let unavailable = Arc::new(AtomicU64::new(0));
+    let pages = Arc::new(AtomicU64::new(0));
     // Patience as it is set by default would do on a quiet machine; this one may be busy.
     let patience = Duration::from_secs(2);
     let manager = manager_with(&cluster.url(), patience, &RedisSettings::default());
@@ -105,12 +106,13 @@ async fn nothing_is_lost_while_slots_move() {
         .iter()
         .cloned()
         .map(|visitor| {
-            let over = over.clone();
+            let (over, pages) = (over.clone(), pages.clone());
             tokio::spawn(async move {
                 let mut counted = 0;
                 while !over.load(Ordering::SeqCst) {
                     visitor.open().session().increment(VISITS, 1).await.unwrap();
                     counted += 1;
+                    pages.fetch_add(1, Ordering::SeqCst);
                 }
                 counted
             })
@@ -157,6 +159,12 @@ async fn nothing_is_lost_while_slots_move() {
             keys
         };
         move || {
+            let some_pages = || {
+                let until = pages.load(Ordering::SeqCst) + 20;
+                let served = || (pages.load(Ordering::SeqCst) >= until).then_some(());
+                // Ended by the assertion of whoever failed.
+                let _ = testbed::eventually(LONG, served);
+            };
             for _ in 0..5 {
                 let mut slots: Vec<u16> = keys.iter().map(|key| cluster.slot(key)).collect();
                 for number in 0..3 {
@@ -170,7 +178,15 @@ async fn nothing_is_lost_while_slots_move() {
                 }
                 for slot in slots {
                     let (from, to) = cluster.begin_migration(slot);
+                    some_pages();
+                    let number = slot.to_string();
+                    let keys = from.command(&["CLUSTER", "GETKEYSINSLOT", &number, "100"]).list();
+                    for key in keys.iter().skip(1) {
+                        cluster.migrate(from, to, &key.text());
+                    }
+                    some_pages();
                     cluster.end_migration(slot, from, to);
+                    some_pages();
                 }
             }
         }
