@@ -185,7 +185,7 @@ impl Server {
                     }
                     progress.hindered_by(error);
                     self.place.find_anew().await;
-                    tokio::time::sleep(Backoff::OF_A_CALL.rest(tries)).await;
+                    pause(tries).await;
                     continue;
                 }
             };
@@ -239,7 +239,7 @@ impl Server {
                 Next::Later => {
                     // Which node serves the slot may be about to change.
                     self.place.doubt();
-                    tokio::time::sleep(Backoff::OF_A_CALL.rest(tries)).await;
+                    pause(tries).await;
                 }
                 Next::Anew if !anew => {
                     anew = true;
@@ -254,7 +254,7 @@ impl Server {
                         }
                     } else {
                         self.place.find_anew().await;
-                        tokio::time::sleep(Backoff::OF_A_CALL.rest(tries)).await;
+                        pause(tries).await;
                     }
                 }
                 Next::WithText | Next::Anew | Next::Nothing => {
@@ -262,7 +262,7 @@ impl Server {
                 }
             }
             if tries > AT_ONCE {
-                tokio::time::sleep(Backoff::OF_A_CALL.rest(tries - AT_ONCE)).await;
+                pause(tries - AT_ONCE).await;
             }
         }
     }
@@ -289,6 +289,12 @@ impl Server {
         };
         Err(Failure { happened: Happened::No, reason: reason.into() })
     }
+}
+
+/// Between two tries of a call.
+async fn pause(tries: u32) {
+    // A sleep, because no server tells anybody when it is ready.
+    tokio::time::sleep(Backoff::OF_A_CALL.rest(tries)).await;
 }
 
 /// The answer to the command itself, if enough replicas have it.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::child::eventually;
+use crate::resp::Reply;
 use crate::server::Server;
 
 /// How long the nodes may take to agree with each other.
@@ -89,14 +90,14 @@ impl Cluster {
         format!("redis+cluster://{}", hosts.collect::<Vec<_>>().join(","))
     }
 
-    /// Has every primary tell clients that it is where its proxy is, and waits until all know.
-    pub fn announce(&self, proxies: &[crate::Proxy]) {
-        for (node, proxy) in self.nodes.iter().zip(proxies) {
-            ok(node, &["CONFIG", "SET", "cluster-announce-port", &proxy.port().to_string()]);
+    /// Has every primary tell clients that it is at this port, as of a proxy, and waits until all know.
+    pub fn announce(&self, ports: [u16; PRIMARIES]) {
+        for (node, port) in self.nodes.iter().zip(ports) {
+            ok(node, &["CONFIG", "SET", "cluster-announce-port", &port.to_string()]);
         }
-        self.wait_until("the ports of the proxies are known", |node| {
+        self.wait_until("the announced ports are known", |node| {
             let slots = format!("{:?}", node.command(&["CLUSTER", "SLOTS"]));
-            proxies.iter().all(|proxy| slots.contains(&format!("Int({})", proxy.port())))
+            ports.iter().all(|port| slots.contains(&format!("Int({port})")))
         });
     }
 
@@ -125,7 +126,7 @@ impl Cluster {
         let ranges = self.alive(&["CLUSTER", "SLOTS"]).first()?.list();
         let range = ranges
             .iter()
-            .map(crate::resp::Reply::list)
+            .map(Reply::list)
             .find(|range| (range[0].int()..=range[1].int()).contains(&i64::from(slot)))?;
         let port = range[2].list()[1].int();
         self.nodes.iter().find(|node| i64::from(node.port()) == port)
@@ -140,7 +141,7 @@ impl Cluster {
 
     /// Asks the owner of a key.
     #[track_caller]
-    pub fn command(&self, key: &str, args: &[&str]) -> crate::resp::Reply {
+    pub fn command(&self, key: &str, args: &[&str]) -> Reply {
         self.owner(key).command(args)
     }
 
@@ -183,7 +184,7 @@ impl Cluster {
         }
     }
 
-    fn alive(&self, args: &[&str]) -> Vec<crate::resp::Reply> {
+    fn alive(&self, args: &[&str]) -> Vec<Reply> {
         let answers = self.nodes.iter().find_map(|node| node.try_command(AGREE, args).ok());
         answers.into_iter().collect()
     }

@@ -14,8 +14,9 @@ use crate::house::{VISITS, manager, manager_with};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_acknowledged_is_stored_and_what_is_stored_was_acknowledged_or_unknown() {
     let cluster = Cluster::start();
-    let proxies: Vec<_> = cluster.nodes()[..3].iter().map(|node| Proxy::to(node.port())).collect();
-    cluster.announce(&proxies);
+    let nodes = cluster.nodes();
+    let proxies = [&nodes[0], &nodes[1], &nodes[2]].map(|node| Proxy::to(node.port()));
+    cluster.announce([0, 1, 2].map(|nth: usize| proxies[nth].port()));
     let url = format!("redis+cluster://{}", proxies[0].addr());
     let manager = manager(&url);
     let mut visitors = Vec::new();

@@ -44,7 +44,7 @@ mod tests {
         fn bad() {
             panic!("as it should");
         }
-        run_together(&[("good", good); 9]);
+        run_together(&[("good", good as fn()); 9]);
         assert_eq!(RUN.load(Ordering::SeqCst), 9);
         let both: [(&'static str, fn()); 2] = [("good", good), ("bad", bad)];
         let panicked = std::panic::catch_unwind(|| run_together(&both));
