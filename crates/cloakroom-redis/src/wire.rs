@@ -14,6 +14,9 @@ use redis::Value;
 use crate::keys;
 use crate::scripts::{self, Script};
 
+mod seal;
+pub(crate) use seal::{Sealed, has_room, room, seal, sealed};
+
 /// A call of a script.
 pub(crate) struct Call {
     pub(crate) script: &'static Script,
@@ -80,31 +83,6 @@ pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
     keys.extend(keys::index(prefix, rotate.old));
     keys.extend(keys::index(prefix, rotate.new));
     Call { script: &scripts::ROTATE, keys, arguments: arguments.0, lasting: true }
-}
-
-/// Whether there is room for a login, for where it can't be looked for in the same step as the end of
-/// the old session.
-pub(crate) fn room(prefix: &Prefix, new: &SessionId, login: &Login<'_>) -> Call {
-    let mut arguments = Arguments::default();
-    arguments.login(login);
-    let keys = keys_of(prefix, new);
-    Call { script: &scripts::ROOM, keys, arguments: arguments.0, lasting: false }
-}
-
-/// The first of the two steps of a login across slots; the second is a [`create`].
-pub(crate) fn seal(
-    prefix: &Prefix,
-    rotate: &Rotate<'_>,
-    carried: &[FieldName],
-    fields: &Fields,
-) -> Call {
-    let mut arguments = Arguments::default();
-    arguments.limits(rotate.limits);
-    arguments.writes(rotate.writes);
-    arguments.list(carried.iter().map(|field| field.as_str().as_bytes()));
-    arguments.fields(fields);
-    let keys = keys_of(prefix, rotate.old);
-    Call { script: &scripts::SEAL, keys, arguments: arguments.0, lasting: true }
 }
 
 pub(crate) fn end(prefix: &Prefix, id: &SessionId) -> Call {
@@ -295,31 +273,6 @@ pub(crate) fn rotated(
     })
 }
 
-/// What became of the old session.
-pub(crate) enum Sealed {
-    /// It is ended; this goes along.
-    Done(Fields),
-    /// As it was.
-    Refused(Refusal),
-}
-
-pub(crate) fn sealed(limits: &Limits, value: Value) -> Result<Sealed, Garbled> {
-    let mut words = Words::of(value)?;
-    Ok(match &*words.outcome()? {
-        b"sealed" => Sealed::Done(words.fields()?),
-        b"refused" => Sealed::Refused(words.refusal(limits)?),
-        _ => return Err(Garbled("an outcome that seal does not have")),
-    })
-}
-
-pub(crate) fn has_room(value: Value) -> Result<bool, Garbled> {
-    match &*Words::of(value)?.outcome()? {
-        b"room" => Ok(true),
-        b"full" => Ok(false),
-        _ => Err(Garbled("an outcome that room does not have")),
-    }
-}
-
 pub(crate) fn ended(value: Value) -> Result<Reply<Ended>, Garbled> {
     let mut words = Words::of(value)?;
     let outcome = words.outcome()?;
@@ -399,21 +352,6 @@ impl Words {
         }
         let life = life.ok_or(Garbled("a session without a life"))?;
         Ok((Snapshot { user, life, expires_at, now, fields }, answer))
-    }
-
-    /// Names and values, to the end.
-    fn fields(&mut self) -> Result<Fields, Garbled> {
-        let mut fields = Fields::new();
-        while let Some(name) = self.next() {
-            let name = name.ok_or(Garbled("a field without a name"))?;
-            let value = self.bytes()?;
-            // A name that no application of ours can have written is not handed to one.
-            let name = String::from_utf8(name).ok().and_then(|n| FieldName::named(n).ok());
-            if let Some(name) = name {
-                fields.insert(name, Kept(value));
-            }
-        }
-        Ok(fields)
     }
 
     fn refusal(&mut self, limits: &Limits) -> Result<Refusal, Garbled> {

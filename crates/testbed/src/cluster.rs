@@ -10,8 +10,10 @@ use crate::server::Server;
 
 /// How long the nodes may take to agree with each other.
 const AGREE: Duration = Duration::from_secs(60);
-/// How long a node is silent before the others call it failed.
-pub const NODE_TIMEOUT: Duration = Duration::from_millis(1000);
+/// How long a node is silent before the others call it failed, in milliseconds: on a busy machine
+/// nobody is, unless the test [wants that](Cluster::fail_over_soon).
+const CALM: &str = "30000";
+const SOON: &str = "1000";
 
 const SLOTS: u32 = 16384;
 const PRIMARIES: usize = 3;
@@ -30,12 +32,12 @@ impl Cluster {
 
     /// Starts a cluster of `executable`: nodes 0 to 2 are primaries, 3 to 5 their replicas.
     pub fn start_with(executable: &Path) -> Self {
-        let timeout = NODE_TIMEOUT.as_millis().to_string();
         let options = [
             "--cluster-enabled",
             "yes",
             "--cluster-node-timeout",
-            &timeout,
+            // Short, because nodes wait about as long before they serve.
+            SOON,
             // A replica that just came is good enough, and has its data at once.
             "--cluster-replica-validity-factor",
             "0",
@@ -81,7 +83,19 @@ impl Cluster {
             let nodes = node.command(&["CLUSTER", "NODES"]).text();
             nodes.lines().filter(|line| line.contains("slave")).count() == PRIMARIES
         });
+        cluster.set_timeout(CALM);
         cluster
+    }
+
+    /// From now on a replica takes over from a primary that is silent for a second.
+    pub fn fail_over_soon(&self) {
+        self.set_timeout(SOON);
+    }
+
+    fn set_timeout(&self, millis: &str) {
+        for node in &self.nodes {
+            ok(node, &["CONFIG", "SET", "cluster-node-timeout", millis]);
+        }
     }
 
     /// The address as a client takes it: `redis+cluster://` and all nodes.
@@ -91,7 +105,10 @@ impl Cluster {
     }
 
     /// Has every primary tell clients that it is at this port, as of a proxy, and waits until all know.
+    /// Redis before 7 can't.
     pub fn announce(&self, ports: [u16; PRIMARIES]) {
+        // The sooner a node would be missed, the more often they talk.
+        self.set_timeout(SOON);
         for (node, port) in self.nodes.iter().zip(ports) {
             ok(node, &["CONFIG", "SET", "cluster-announce-port", &port.to_string()]);
         }
@@ -99,6 +116,7 @@ impl Cluster {
             let slots = format!("{:?}", node.command(&["CLUSTER", "SLOTS"]));
             ports.iter().all(|port| slots.contains(&format!("Int({port})")))
         });
+        self.set_timeout(CALM);
     }
 
     /// All nodes; the first three began as primaries.

@@ -118,6 +118,7 @@ async fn a_killed_primary_of_a_cluster_is_replaced() {
     let at = cluster.nodes().iter().position(|node| node.port() == owner.port()).unwrap();
     replicated(owner).await;
     let next = &cluster.nodes()[at + 3];
+    cluster.fail_over_soon();
     counts_again(&manager, &visitor, || promoted(next), || owner.kill()).await;
 }
 
