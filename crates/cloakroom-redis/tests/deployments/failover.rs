@@ -57,9 +57,11 @@ async fn counts_again(
     manager: &Manager,
     visitor: &Visitor,
     detected: impl FnOnce() -> Instant + Send,
+    [primary, replica]: [&Server; 2],
     lost: impl FnOnce(),
 ) {
     let visits = visitor.open().session().increment(VISITS, 1).await.unwrap();
+    replicated(primary, replica);
     let killed = Instant::now();
     lost();
     let (counted, detected) = std::thread::scope(|scope| {
@@ -79,8 +81,12 @@ async fn counts_again(
     assert!(now > visits);
 }
 
-async fn replicated(primary: &Server) {
-    assert!(primary.command(&["WAIT", "1", "10000"]).int() >= 1);
+/// Waits until the replica has all that the primary has: replication is asynchronous, and what it has
+/// not would be lost, as documented.
+fn replicated(primary: &Server, replica: &Server) {
+    let sent = primary.command(&["ROLE"]).list()[1].int();
+    let has_all = || (replica.command(&["ROLE"]).list()[4].int() >= sent).then_some(());
+    assert!(testbed::eventually(LONG, has_all).is_some(), "{}", replica.log());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -90,8 +96,14 @@ async fn a_killed_primary_of_sentinels_is_replaced() {
     let patient = manager_with(&sentinels.url(), LONG, &RedisSettings::default());
     let visitor = Visitor::logged_in(&patient, "alice").await.unwrap();
     let [first, second] = sentinels.servers();
-    replicated(first).await;
-    counts_again(&manager, &visitor, || named(&sentinels, second), || first.kill()).await;
+    counts_again(
+        &manager,
+        &visitor,
+        || named(&sentinels, second),
+        [first, second],
+        || first.kill(),
+    )
+    .await;
 }
 
 /// It neither answers nor refuses: what is under way waits in vain, and who comes later finds the new
@@ -103,8 +115,14 @@ async fn a_frozen_primary_of_sentinels_is_replaced() {
     let patient = manager_with(&sentinels.url(), LONG, &RedisSettings::default());
     let visitor = Visitor::logged_in(&patient, "alice").await.unwrap();
     let [first, second] = sentinels.servers();
-    replicated(first).await;
-    counts_again(&manager, &visitor, || named(&sentinels, second), || first.stop()).await;
+    counts_again(
+        &manager,
+        &visitor,
+        || named(&sentinels, second),
+        [first, second],
+        || first.stop(),
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,10 +134,9 @@ async fn a_killed_primary_of_a_cluster_is_replaced() {
     let (key, _) = keys_of(&visitor).await;
     let owner = cluster.owner(&key);
     let at = cluster.nodes().iter().position(|node| node.port() == owner.port()).unwrap();
-    replicated(owner).await;
     let next = &cluster.nodes()[at + 3];
     cluster.fail_over_soon();
-    counts_again(&manager, &visitor, || promoted(next), || owner.kill()).await;
+    counts_again(&manager, &visitor, || promoted(next), [owner, next], || owner.kill()).await;
 }
 
 #[tokio::test]
