@@ -374,8 +374,8 @@ pub fn a_restored_session_lives_as_long_as_was_left_to_it<H: WithRecords>(here: 
 /// [`WithRecords`].
 #[macro_export]
 macro_rules! conformance_suite_of_records {
-    ($start:expr) => {
-        $crate::__conformance_tests! { $start;
+    ($($start:tt)+) => {
+        $crate::__conformance_tests! { [$($start)+];
             records::a_walk_meets_every_live_session_whole
             records::a_walk_is_resumed_from_what_was_written_down
             records::a_cursor_of_elsewhere_begins_the_walk_anew
@@ -394,8 +394,8 @@ macro_rules! conformance_suite_of_records {
 /// Those that let hours pass, for a store whose clock the harness moves by hand.
 #[macro_export]
 macro_rules! conformance_suite_of_records_and_hours {
-    ($start:expr) => {
-        $crate::__conformance_tests! { $start;
+    ($($start:tt)+) => {
+        $crate::__conformance_tests! { [$($start)+];
             records::a_restored_session_that_ended_is_not_restored_again
             records::a_restored_session_that_rotated_is_not_restored_again
             records::a_restored_session_lives_as_long_as_was_left_to_it
