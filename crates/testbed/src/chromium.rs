@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::child::eventually;
 use crate::http::Request;
 use crate::process::Program;
 
@@ -146,11 +147,26 @@ impl Chromium {
         self.command("POST", "/back", &json!({}));
     }
 
-    /// Clicks what this CSS selector names first.
+    /// Clicks what this CSS selector names first, and waits for nothing.
     #[track_caller]
     pub fn click(&self, selector: &str) {
         let path = format!("/element/{}/click", self.find(selector));
         self.command("POST", &path, &json!({}));
+    }
+
+    /// Clicks what leads to another page, or to the same page anew, and waits until that is there.
+    ///
+    /// # Panics
+    /// If the page stays.
+    #[track_caller]
+    pub fn follow(&self, selector: &str) {
+        let page = format!("/session/{}/element/{}/name", self.session, self.find("html"));
+        self.click(selector);
+        // A click is done before its navigation begins; the old page's elements end with it.
+        let left = || self.try_ask("GET", &page, &Value::Null).is_err().then_some(());
+        assert!(eventually(PATIENCE, left).is_some(), "{selector} leads nowhere");
+        let loaded = || (self.ask_page("return document.readyState") == "complete").then_some(());
+        assert!(eventually(PATIENCE, loaded).is_some(), "{} does not load", self.url());
     }
 
     /// Types into a field.
@@ -254,6 +270,11 @@ impl Chromium {
 
     #[track_caller]
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = self.try_ask(method, path, body);
+        answer.unwrap_or_else(|error| panic!("{method} {path} {body}: {error}"))
+    }
+
+    fn try_ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let request = Request::new(self.addr, method, path).timeout(PATIENCE);
         let request = match body {
             Value::Null => request,
@@ -261,11 +282,11 @@ impl Chromium {
         };
         let response = request.send();
         let mut answer: Value = serde_json::from_slice(&response.body).unwrap();
-        if response.status != 200 {
-            let error = &answer["value"];
-            panic!("{method} {path} {body}: {}: {}", error["error"], error["message"]);
+        let value = answer["value"].take();
+        match response.status {
+            200 => Ok(value),
+            _ => Err(format!("{}: {}", value["error"], value["message"])),
         }
-        answer["value"].take()
     }
 }
 

@@ -6,9 +6,8 @@ use super::{
 };
 
 pub(super) static TEXTS: Texts = Texts {
-    frame: FrameTexts {
-        pages: "ページ", about: "このデモについて", back: "トップページに戻る"
-    },
+    // The first is short: on a phone it stands beside the name and the switch.
+    frame: FrameTexts { about: "概要", pages: "ページ", back: "トップページに戻る" },
     index: IndexTexts {
         welcome: "ようこそ",
         logged_in_as: Around("", " さんとしてログインしています"),
