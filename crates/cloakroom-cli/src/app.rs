@@ -1,8 +1,11 @@
 //! The application: which page lives where, and what stands around it. Apart from `main`, so that a
 //! test can call it without a socket.
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::Body;
+use axum::extract::FromRef;
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cloakroom::{Manager, SessionError};
@@ -10,18 +13,47 @@ use cloakroom_tower::SessionLayer;
 
 use crate::health::{self, Readiness};
 use crate::kept::Keeping;
-use crate::{assets, frame, guard, pages};
+use crate::logins::Logins;
+use crate::{assets, devices, frame, guard, pages};
 
-pub(crate) fn app(manager: Manager, readiness: Readiness, keeping: Keeping) -> Router {
+/// What the pages know besides the session.
+#[derive(Clone)]
+struct Known {
+    keeping: Keeping,
+    logins: Arc<Logins>,
+}
+
+impl FromRef<Known> for Keeping {
+    fn from_ref(known: &Known) -> Self {
+        known.keeping.clone()
+    }
+}
+
+impl FromRef<Known> for Arc<Logins> {
+    fn from_ref(known: &Known) -> Self {
+        known.logins.clone()
+    }
+}
+
+pub(crate) fn app(
+    manager: Manager,
+    readiness: Readiness,
+    keeping: Keeping,
+    logins: Logins,
+) -> Router {
     let sessions = SessionLayer::<Body>::new(manager).on_failed_writes(instead);
     let pages = Router::new()
         .route("/", get(pages::index))
         .route("/login", get(pages::login_form).post(pages::log_in))
         .route("/logout", get(pages::log_out_by_link).post(pages::log_out))
+        .route("/devices", get(devices::list))
+        .route("/devices/end", post(devices::end_one))
+        .route("/devices/end-others", post(devices::end_others))
+        .route("/devices/end-all", post(devices::end_all))
         .route("/about", get(pages::about))
         .layer(sessions)
         .route("/language", post(frame::switch_language))
-        .with_state(keeping)
+        .with_state(Known { keeping, logins: Arc::new(logins) })
         .merge(assets::routes());
     guard::around(guard::with_error_pages(pages).merge(health::routes(readiness)))
 }
@@ -44,6 +76,7 @@ mod tests {
     use axum::http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE};
     use axum::http::{Request, StatusCode};
     use cloakroom::{MemoryStore, Prefix, SessionLimit, Settings, WhenFull};
+    use cloakroom_tower::Clients;
     use tower::ServiceExt;
 
     async fn log_in(app: &Router) -> Response {
@@ -62,7 +95,9 @@ mod tests {
             prefix: Prefix::default(),
             cookie: manager.settings().cookie.full_name(),
         };
-        let app = app(manager.clone(), Readiness::of(manager), keeping);
+        let remembered = manager.settings().lifetime;
+        let logins = Logins { clients: Clients::default(), remembered };
+        let app = app(manager.clone(), Readiness::of(manager), keeping, logins);
         assert_eq!(log_in(&app).await.status(), StatusCode::SEE_OTHER);
         let second = log_in(&app).await;
         assert_eq!(second.status(), StatusCode::CONFLICT);

@@ -7,12 +7,13 @@
 //!    in memory.
 
 use std::fmt::Display;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use cloakroom::Prefix;
+use cloakroom::{Label, Prefix, TrustedProxies};
 use tracing_subscriber::EnvFilter;
 
 /// The variables that hold secrets.
@@ -183,6 +184,9 @@ pub(crate) struct Serve {
     #[arg(value_name = "TIME")]
     pub(crate) absolute: Option<Duration>,
 
+    #[command(flatten)]
+    pub(crate) logins: Logins,
+
     /// How the cookie travels
     #[arg(long, env = "CLOAKROOM_COOKIE", value_enum, default_value_t = Cookie::Secure)]
     pub(crate) cookie: Cookie,
@@ -196,6 +200,72 @@ pub(crate) struct Serve {
     #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER")]
     #[arg(value_parser = |text: &str| EnvFilter::builder().parse(text).map(|_| text.to_owned()))]
     pub(crate) log: String,
+}
+
+/// The settings of a login.
+#[derive(Args)]
+pub(crate) struct Logins {
+    /// A session that is to be remembered ends when nobody has used it for so long
+    /// [default: 7d, or less if --remember-absolute is less]
+    #[arg(long, env = "CLOAKROOM_REMEMBER_IDLE", value_parser = humantime::parse_duration)]
+    #[arg(value_name = "TIME")]
+    pub(crate) remember_idle: Option<Duration>,
+
+    /// A session that is to be remembered ends so long after the login [default: 30d]
+    #[arg(long, env = "CLOAKROOM_REMEMBER_ABSOLUTE", value_parser = humantime::parse_duration)]
+    #[arg(value_name = "TIME")]
+    pub(crate) remember_absolute: Option<Duration>,
+
+    /// How many sessions a user may have at once [default: any number]
+    #[arg(long, env = "CLOAKROOM_SESSIONS_PER_USER", value_name = "NUMBER")]
+    pub(crate) sessions_per_user: Option<NonZeroU32>,
+
+    /// What a login does when its user has as many as that
+    #[arg(long, env = "CLOAKROOM_WHEN_FULL", value_enum, default_value_t = Full::EndOldest)]
+    #[arg(requires = "sessions_per_user")]
+    pub(crate) when_full: Full,
+
+    /// The proxies that may say for whom they ask, by X-Forwarded-For: addresses and networks parted
+    /// by commas, for example 10.0.0.0/8,127.0.0.1 [default: none]
+    #[arg(long, env = "CLOAKROOM_TRUST_PROXY", value_name = "NETWORKS")]
+    #[arg(value_parser = proxies)]
+    pub(crate) trust_proxy: Option<TrustedProxies>,
+
+    /// How much of a visitor's network address a session keeps
+    #[arg(long, env = "CLOAKROOM_ADDRESSES", value_enum, default_value_t = Addresses::Truncated)]
+    pub(crate) addresses: Addresses,
+
+    /// What the list of devices calls this application, where several share their sessions:
+    /// a-z 0-9 . _ - [default: nothing]
+    #[arg(long, env = "CLOAKROOM_LABEL", value_parser = |text: &str| Label::new(text))]
+    pub(crate) label: Option<Label>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Full {
+    /// Ends the session with the least life left
+    EndOldest,
+    /// Is refused
+    Refuse,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Addresses {
+    /// All of it
+    Full,
+    /// The first 24 bits of an IPv4 address, the first 48 of an IPv6 one
+    Truncated,
+    /// Nothing
+    None,
+}
+
+fn proxies(text: &str) -> Result<TrustedProxies, String> {
+    if text.trim().is_empty() {
+        return Err("it takes addresses and networks, like 10.0.0.0/8,127.0.0.1; leave it out to \
+                    trust nobody"
+            .into());
+    }
+    text.parse().map_err(|error: cloakroom::InvalidNetwork| error.to_string())
 }
 
 #[derive(Clone, Copy, ValueEnum)]

@@ -9,8 +9,8 @@
 use askama::Template;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, VARY};
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 
@@ -23,19 +23,22 @@ pub(crate) async fn say_what_went_wrong(request: Request, next: Next) -> Respons
     let as_page = language::reads_pages(request.headers());
     let response = next.run(request).await;
     let status = response.status();
+    // Whoever answered may know better than its status what it was about.
+    let known = response.extensions().get::<Trouble>().copied();
     let is_error = status.is_client_error() || status.is_server_error();
     let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
     if is_error && kind.is_none_or(|kind| !kind.starts_with(b"text/html")) {
-        with_words(response, status, &frame, as_page)
+        let trouble = known.unwrap_or(Trouble::of(status.as_u16()));
+        with_words(response, trouble, &frame, as_page)
     } else {
         response
     }
 }
 
-fn with_words(mut response: Response, status: StatusCode, frame: &Frame, page: bool) -> Response {
-    let texts = (frame.t.failure)(Trouble::of(status.as_u16()));
+fn with_words(mut response: Response, trouble: Trouble, frame: &Frame, page: bool) -> Response {
+    let texts = (frame.t.failure)(trouble);
     let text = format!("{}\n{}\n", texts.title, texts.what);
-    let failed = Failed { frame, status: status.as_u16(), texts };
+    let failed = Failed { frame, status: response.status().as_u16(), texts };
     let (kind, body) = match page.then(|| failed.render()) {
         Some(Ok(html)) => ("text/html; charset=utf-8", html),
         _ => ("text/plain; charset=utf-8", text),

@@ -33,12 +33,31 @@ pub(crate) struct Frame {
     pub(crate) t: &'static Texts,
     /// Where the switch of languages, and a second try, lead.
     pub(crate) here: String,
+    visitor: Whose,
+}
+
+/// Who looks at the page, as far as it asked: to ask the session costs a trip, and a link is not
+/// worth one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    NotAsked,
+    LoggedIn,
 }
 
 impl Frame {
     pub(crate) fn of(method: &Method, uri: &Uri, headers: &HeaderMap) -> Self {
         let language = Language::asked_for_by(headers);
-        Self { language, t: Texts::of(language), here: address_of(method, uri) }
+        let here = address_of(method, uri);
+        Self { language, t: Texts::of(language), here, visitor: Whose::NotAsked }
+    }
+
+    /// The same for somebody who is logged in.
+    pub(crate) fn for_user(self) -> Self {
+        Self { visitor: Whose::LoggedIn, ..self }
+    }
+
+    pub(crate) fn is_for_user(&self) -> bool {
+        self.visitor == Whose::LoggedIn
     }
 
     /// The other languages, for the switch.

@@ -14,7 +14,8 @@
 //!    browser and passes, as `curl` does.
 //! 8. No body larger than a name needs (413).
 //!
-//! `X-Forwarded-*` and `Forwarded` are not read anywhere.
+//! `X-Forwarded-*` and `Forwarded` are not read anywhere, but for the address of who logs in, and
+//! from proxies that were named (`--trust-proxy`).
 
 use std::any::Any;
 use std::time::Duration;

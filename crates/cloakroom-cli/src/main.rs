@@ -9,7 +9,9 @@ mod texts;
 mod assets;
 mod frame;
 mod kept;
+mod logins;
 mod pages;
+mod devices;
 mod failure;
 mod guard;
 mod health;
@@ -29,6 +31,7 @@ use tokio::net::TcpListener;
 use crate::args::{Command, Serve};
 use crate::health::Readiness;
 use crate::kept::Keeping;
+use crate::logins::Logins;
 use crate::store::Problem;
 
 /// How long requests under way may take to end once the process has been asked to.
@@ -61,6 +64,10 @@ async fn run(serve: Serve) -> ExitCode {
         Err(Problem::Wrong(problem)) => args::refuse(problem),
         Err(Problem::Failed(problem)) => return fail(problem),
     };
+    let logins = match Logins::as_told_by(&serve.logins) {
+        Ok(logins) => logins,
+        Err(problem) => args::refuse(problem),
+    };
     let stop = match serve::asked_to_stop() {
         Ok(stop) => stop,
         Err(error) => return fail(format_args!("signals can't be listened for: {error}")),
@@ -72,7 +79,7 @@ async fn run(serve: Serve) -> ExitCode {
     let readiness = Readiness::of(manager.clone());
     tokio::spawn(say_if_away(manager.clone()));
     let keeping = Keeping::as_told_by(&serve, &manager);
-    let app = app::app(manager, readiness.clone(), keeping);
+    let app = app::app(manager, readiness.clone(), keeping, logins);
     if !address.ip().is_loopback() {
         tracing::warn!(
             event = "plain_http",

@@ -14,10 +14,12 @@
 //! 3. Visits are no secret and no order: that a link on another site leads to `/` and counts one is
 //!    what a link is for.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
-use axum::extract::{Form, State};
+use axum::extract::{ConnectInfo, Extension, Form, State};
 use axum::http::header::{HOST, HeaderName, REFERER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -27,6 +29,7 @@ use serde::Deserialize;
 
 use crate::frame::{ASK_BEFORE_LOGOUT, Frame};
 use crate::kept::{Keeping, Kept};
+use crate::logins::Logins;
 use crate::texts::{Around, Time};
 
 const VISITS: Field<u64> = Field::new("visits");
@@ -53,6 +56,7 @@ pub(crate) async fn index(
     let (Some((user, visits)), Some((id, snapshot))) = (visitor, kept) else {
         return Ok(frame.show(StatusCode::OK, &Index { frame: &frame, visitor: None }));
     };
+    let frame = frame.for_user();
     let left = session.expires_in().await?.unwrap_or_default();
     let t = &frame.t.index;
     let whatever_they_do = snapshot.expires_at == snapshot.life.deadline();
@@ -95,28 +99,35 @@ impl Visitor<'_> {
 
 // ---- /login ----
 
-pub(crate) async fn login_form(frame: Frame) -> Response {
-    frame.show(StatusCode::OK, &Login { frame: &frame, problem: None })
+pub(crate) async fn login_form(State(logins): State<Arc<Logins>>, frame: Frame) -> Response {
+    frame.show(StatusCode::OK, &Login::new(&frame, &logins, None))
 }
 
 #[derive(Deserialize)]
 pub(crate) struct Credentials {
     username: String,
+    /// A box that is not ticked is not sent.
+    remember: Option<String>,
 }
 
 pub(crate) async fn log_in(
+    State(logins): State<Arc<Logins>>,
     frame: Frame,
     session: Session,
-    Form(Credentials { username }): Form<Credentials>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
+    headers: HeaderMap,
+    Form(Credentials { username, remember }): Form<Credentials>,
 ) -> Result<Response, SessionError> {
-    let again =
-        |status, problem| frame.show(status, &Login { frame: &frame, problem: Some(problem) });
+    let again = |status, problem| frame.show(status, &Login::new(&frame, &logins, Some(problem)));
     let t = &frame.t.login;
     // The name is trusted, as in the tutorial. Here an application checks a password.
     let Ok(user) = User::new(username) else {
         return Ok(again(StatusCode::UNPROCESSABLE_ENTITY, t.problem_name));
     };
-    Ok(match session.log_in(user).await? {
+    let peer = peer.map(|Extension(ConnectInfo(peer))| peer.ip());
+    let login = session.log_in(user).from_client(logins.clients.of(&headers, peer));
+    let login = if remember.is_some() { login.remembered(logins.remembered) } else { login };
+    Ok(match login.await? {
         LogIn::Done => Redirect::to("/").into_response(),
         LogIn::Full => again(StatusCode::CONFLICT, t.problem_full),
     })
@@ -126,17 +137,31 @@ pub(crate) async fn log_in(
 #[template(path = "login.html")]
 struct Login<'a> {
     frame: &'a Frame,
+    /// For how long.
+    remembered: String,
     problem: Option<&'static str>,
+}
+
+impl<'a> Login<'a> {
+    fn new(frame: &'a Frame, logins: &Logins, problem: Option<&'static str>) -> Self {
+        let remembered = (frame.t.time)(Time::about(logins.remembered.absolute()));
+        Self { frame, remembered, problem }
+    }
 }
 
 // ---- /logout ----
 
 pub(crate) async fn log_out(session: Session) -> Result<Response, SessionError> {
     session.log_out().await?;
+    Ok(logged_out())
+}
+
+/// Where the way out leads.
+pub(crate) fn logged_out() -> Response {
     // Nothing is stored in the browser here, and its pages are not cached; "cookies" would take
     // those of other applications on the same host, and the language, along.
     let clear = (HeaderName::from_static("clear-site-data"), "\"storage\"");
-    Ok(([clear], Redirect::to("/")).into_response())
+    ([clear], Redirect::to("/")).into_response()
 }
 
 pub(crate) async fn log_out_by_link(
@@ -177,7 +202,7 @@ pub(crate) async fn not_found() -> StatusCode {
 }
 
 /// Whether a browser fetches the page in case that its user will ask for it.
-fn in_advance(headers: &HeaderMap) -> bool {
+pub(crate) fn in_advance(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose", "x-moz"].into_iter().any(|name| {
         let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
         values.flat_map(|value| value.split([',', ';'])).any(|purpose| {

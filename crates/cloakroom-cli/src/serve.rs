@@ -6,7 +6,11 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -44,8 +48,12 @@ pub(crate) async fn serve(
             accepted = listener.accept() => accepted,
             () = &mut stop => break,
         };
-        let Some(stream) = usable(accepted).await else { continue };
-        let service = TowerToHyperService::new(app.clone());
+        let Some((stream, peer)) = usable(accepted).await else { continue };
+        let app = TowerToHyperService::new(app.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            app.call(request)
+        });
         let connection = connections.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -58,12 +66,12 @@ pub(crate) async fn serve(
     timeout(drain_within, connections.shutdown()).await.map_err(|_| CutOff)
 }
 
-async fn usable(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<TcpStream> {
+async fn usable(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, SocketAddr)> {
     match accepted {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             // Answers are small and leave at once.
             let _ = stream.set_nodelay(true);
-            Some(stream)
+            Some((stream, peer))
         }
         Err(error) => {
             tracing::warn!(event = "accept_failed", %error, "a connection could not be taken");

@@ -7,11 +7,14 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use cloakroom::{Keys, Lifetime, Manager, MemoryStore, Prefix, SecretKey, Settings, TokenMint};
+use cloakroom::{
+    Keys, Lifetime, Manager, MemoryStore, Prefix, SecretKey, SessionLimit, Settings, TokenMint,
+    WhenFull,
+};
 use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore};
 use cloakroom_redis::RedisStore;
 
-use crate::args::{Cookie, SECRET_KEY, SECRET_KEY_FALLBACKS, Serve};
+use crate::args::{Cookie, Full, SECRET_KEY, SECRET_KEY_FALLBACKS, Serve};
 
 /// The key of the cookies, in the folder of the sessions.
 pub(crate) const KEPT_KEY: &str = "secret-key";
@@ -49,6 +52,7 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
         },
         lifetime,
         anonymous: no_longer_than(defaults.anonymous, lifetime)?,
+        sessions_per_user: limit(serve),
         ..defaults
     };
     match serve.store.as_deref() {
@@ -168,6 +172,14 @@ fn lifetime(serve: &Serve, default: Lifetime) -> Result<Lifetime, String> {
     let absolute = serve.absolute.unwrap_or(default.absolute());
     let idle = serve.idle.unwrap_or(default.idle().min(absolute));
     Lifetime::new(idle, absolute).map_err(|error| format!("--idle and --absolute: {error}"))
+}
+
+fn limit(serve: &Serve) -> Option<SessionLimit> {
+    let when_full = match serve.logins.when_full {
+        Full::EndOldest => WhenFull::EndOldest,
+        Full::Refuse => WhenFull::Refuse,
+    };
+    serve.logins.sessions_per_user.map(|at_most| SessionLimit { at_most, when_full })
 }
 
 /// Nobody is worth more than somebody.

@@ -9,17 +9,22 @@ mod japanese;
 
 use std::time::Duration;
 
+use cloakroom::Device;
+
 use crate::language::Language;
 
 pub(crate) struct Texts {
     pub(crate) frame: FrameTexts,
     pub(crate) index: IndexTexts,
     pub(crate) kept: KeptTexts,
+    pub(crate) devices: DevicesTexts,
     pub(crate) login: LoginTexts,
     pub(crate) logout: LogoutTexts,
     pub(crate) about: AboutTexts,
     pub(crate) failure: fn(Trouble) -> FailureTexts,
     pub(crate) time: fn(Time) -> String,
+    pub(crate) ago: fn(Ago) -> String,
+    pub(crate) device: fn(Device) -> String,
 }
 
 impl Texts {
@@ -40,6 +45,7 @@ pub(crate) struct FrameTexts {
     /// What the links at the top are, for those who hear the page.
     pub(crate) pages: &'static str,
     pub(crate) about: &'static str,
+    pub(crate) devices: &'static str,
     pub(crate) back: &'static str,
 }
 
@@ -75,15 +81,35 @@ pub(crate) struct KeptTexts {
     pub(crate) cookie_goes: &'static str,
     pub(crate) cookie_stays: &'static str,
     pub(crate) user: &'static str,
+    /// Around the link to the devices.
+    pub(crate) client: Around,
     pub(crate) visits: &'static str,
     pub(crate) other: &'static str,
     pub(crate) left: &'static str,
     pub(crate) about_left: &'static str,
 }
 
+pub(crate) struct DevicesTexts {
+    pub(crate) title: &'static str,
+    pub(crate) what_to_do: &'static str,
+    pub(crate) this: &'static str,
+    pub(crate) in_use: &'static str,
+    pub(crate) used: &'static str,
+    pub(crate) logged_in: &'static str,
+    pub(crate) remembered: &'static str,
+    pub(crate) address: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) end: &'static str,
+    pub(crate) end_others: &'static str,
+    pub(crate) end_all: &'static str,
+    pub(crate) more: &'static str,
+}
+
 pub(crate) struct LoginTexts {
     pub(crate) title: &'static str,
     pub(crate) name: &'static str,
+    /// Around the time.
+    pub(crate) remember: Around,
     pub(crate) problem_name: &'static str,
     pub(crate) problem_full: &'static str,
     pub(crate) button: &'static str,
@@ -113,6 +139,8 @@ pub(crate) enum Trouble {
     NoAddress,
     FromAnotherSite,
     NotFound,
+    /// Never comes from a status alone.
+    NoSuchSession,
     NotAllowed,
     TooSlow,
     SessionEnded,
@@ -152,6 +180,8 @@ pub(crate) struct FailureTexts {
 pub(crate) enum WayOut {
     /// Go to the start page.
     Start,
+    /// Look at the devices.
+    Devices(&'static str),
     /// Log in.
     LogIn(&'static str),
     /// Ask for the same page again.
@@ -173,6 +203,28 @@ pub(crate) enum Unit {
     Day,
 }
 
+/// How long ago something was, as a person says it. Not "yesterday": nobody knows where the
+/// visitor's midnight is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ago {
+    JustNow,
+    Before(Time),
+}
+
+impl Ago {
+    /// In whole units: what is 119 seconds ago is a minute ago.
+    pub(crate) fn of(time: Duration) -> Self {
+        let seconds = time.as_secs();
+        let (unit, length) = match seconds {
+            0..60 => return Self::JustNow,
+            60..3_600 => (Unit::Minute, 60),
+            3_600..86_400 => (Unit::Hour, 3_600),
+            _ => (Unit::Day, 86_400),
+        };
+        Self::Before(Time { number: seconds / length, unit })
+    }
+}
+
 impl Time {
     /// To the nearest unit of which there are two or more.
     pub(crate) fn about(time: Duration) -> Self {
@@ -191,6 +243,58 @@ impl Time {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cloakroom::{Browser, System};
+
+    #[test]
+    fn what_is_past_is_said_as_a_person_says_it() {
+        for (seconds, english, japanese) in [
+            (0, "just now", "たった今"),
+            (59, "just now", "たった今"),
+            (60, "1 minute ago", "1 分前"),
+            (119, "1 minute ago", "1 分前"),
+            (120, "2 minutes ago", "2 分前"),
+            (3_599, "59 minutes ago", "59 分前"),
+            (3_600, "1 hour ago", "1 時間前"),
+            (7_200, "2 hours ago", "2 時間前"),
+            (86_399, "23 hours ago", "23 時間前"),
+            (86_400, "1 day ago", "1 日前"),
+            (172_799, "1 day ago", "1 日前"),
+            (400 * 86_400, "400 days ago", "400 日前"),
+        ] {
+            let ago = Ago::of(Duration::from_secs(seconds));
+            assert_eq!((Texts::of(Language::English).ago)(ago), english, "{seconds}");
+            assert_eq!((Texts::of(Language::Japanese).ago)(ago), japanese, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_device_is_named_in_both_languages() {
+        use Browser::{App, Firefox, Other, Program, SamsungInternet, Unknown};
+        for (browser, system, english, japanese) in [
+            (Firefox, System::Linux, "Firefox on Linux", "Firefox（Linux）"),
+            (
+                SamsungInternet,
+                System::Android,
+                "Samsung Internet on Android",
+                "Samsung Internet（Android）",
+            ),
+            (Firefox, System::Unknown, "Firefox", "Firefox"),
+            (App, System::Ios, "App on iOS", "アプリ（iOS）"),
+            (Program, System::Unknown, "Program", "プログラム"),
+            (
+                Other,
+                System::Other,
+                "Other browser on another system",
+                "その他のブラウザー（その他の OS）",
+            ),
+            (Unknown, System::Windows, "Unknown browser on Windows", "不明なブラウザー（Windows）"),
+            (Unknown, System::Unknown, "Unknown device", "不明なデバイス"),
+        ] {
+            let device = Device { browser, system };
+            assert_eq!((Texts::of(Language::English).device)(device), english);
+            assert_eq!((Texts::of(Language::Japanese).device)(device), japanese);
+        }
+    }
 
     #[test]
     fn a_time_is_said_as_a_person_says_it() {

@@ -1,12 +1,17 @@
 //! English.
 
 use super::{
-    AboutTexts, Around, FailureTexts, FrameTexts, IndexTexts, KeptTexts, LoginTexts, LogoutTexts,
-    Texts, Time, Trouble, Unit, WayOut,
+    AboutTexts, Ago, Around, DevicesTexts, FailureTexts, FrameTexts, IndexTexts, KeptTexts,
+    LoginTexts, LogoutTexts, Texts, Time, Trouble, Unit, WayOut,
 };
 
 pub(super) static TEXTS: Texts = Texts {
-    frame: FrameTexts { pages: "Pages", about: "About", back: "Back to the start" },
+    frame: FrameTexts {
+        pages: "Pages",
+        about: "About",
+        devices: "Devices",
+        back: "Back to the start",
+    },
     index: IndexTexts {
         welcome: "Welcome",
         logged_in_as: Around("Logged in as ", ""),
@@ -43,14 +48,31 @@ pub(super) static TEXTS: Texts = Texts {
         cookie_goes: "the cookie goes when the browser closes",
         cookie_stays: "the cookie stays when the browser closes",
         user: "Who is logged in.",
+        client: Around("What is known of your device, as shown under ", "."),
         visits: "How often you have seen this page. Each visit adds 1 in the store itself, so none is lost.",
         other: "Kept by the application.",
         left: "Time to live, in milliseconds",
         about_left: "When it has passed, the session is gone. Each visit renews it.",
     },
+    devices: DevicesTexts {
+        title: "Your devices",
+        what_to_do: "This is everywhere you are logged in. If you don’t know one of them, end it: it is logged out at its next request.",
+        this: "this device",
+        in_use: "now",
+        used: "Last used",
+        logged_in: "Logged in",
+        remembered: "(remembered)",
+        address: "Network address",
+        label: "Application",
+        end: "End",
+        end_others: "End all others",
+        end_all: "Log out everywhere",
+        more: "More devices",
+    },
     login: LoginTexts {
         title: "Log in",
         name: "Name",
+        remember: Around("Remember me for ", ""),
         problem_name: "That can’t be a name: it takes 1 to 64 bytes (64 Latin letters, 21 kanji) without control characters.",
         problem_full: "This name is logged in as often as allowed. Log out somewhere else first.",
         button: "Log in",
@@ -73,6 +95,8 @@ pub(super) static TEXTS: Texts = Texts {
     },
     failure,
     time,
+    ago,
+    device: |device| device.to_string(),
 };
 
 fn failure(trouble: Trouble) -> FailureTexts {
@@ -86,6 +110,11 @@ fn failure(trouble: Trouble) -> FailureTexts {
             WayOut::Start,
         ),
         Trouble::NotFound => ("No such page", "There is nothing at this address.", WayOut::Start),
+        Trouble::NoSuchSession => (
+            "No such session",
+            "None of your sessions has this id: it may have ended already. Nothing was changed.",
+            WayOut::Devices("Your devices"),
+        ),
         Trouble::NotAllowed => (
             "That can’t be done here",
             "This page does not take requests of that kind.",
@@ -134,4 +163,11 @@ fn time(Time { number, unit }: Time) -> String {
         Unit::Day => "day",
     };
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+fn ago(ago: Ago) -> String {
+    match ago {
+        Ago::JustNow => "just now".to_owned(),
+        Ago::Before(before) => format!("{} ago", time(before)),
+    }
 }

@@ -1,13 +1,20 @@
 //! Japanese, in the polite form.
 
+use cloakroom::{Browser, Device, System};
+
 use super::{
-    AboutTexts, Around, FailureTexts, FrameTexts, IndexTexts, KeptTexts, LoginTexts, LogoutTexts,
-    Texts, Time, Trouble, Unit, WayOut,
+    AboutTexts, Ago, Around, DevicesTexts, FailureTexts, FrameTexts, IndexTexts, KeptTexts,
+    LoginTexts, LogoutTexts, Texts, Time, Trouble, Unit, WayOut,
 };
 
 pub(super) static TEXTS: Texts = Texts {
-    // The first is short: on a phone it stands beside the name and the switch.
-    frame: FrameTexts { about: "概要", pages: "ページ", back: "トップページに戻る" },
+    frame: FrameTexts {
+        pages: "ページ",
+        // Short: on a phone it stands beside the name and the switch.
+        about: "概要",
+        devices: "デバイス",
+        back: "トップページに戻る",
+    },
     index: IndexTexts {
         welcome: "ようこそ",
         logged_in_as: Around("", " さんとしてログインしています"),
@@ -44,14 +51,31 @@ pub(super) static TEXTS: Texts = Texts {
         cookie_goes: "ブラウザーを閉じるとクッキーは消えます",
         cookie_stays: "ブラウザーを閉じてもクッキーは残ります",
         user: "ログインしているユーザーです。",
+        client: Around("ご利用のデバイスの情報です。内容は「", "」のページで確認できます。"),
         visits: "このページの訪問回数です。ストアの中で 1 ずつ加算するので、数え漏れはありません。",
         other: "アプリケーションが保存した値です。",
         left: "残りの有効時間（ミリ秒）",
         about_left: "この時間が過ぎると、セッションは消えます。訪問のたびに延長されます。",
     },
+    devices: DevicesTexts {
+        title: "ログイン中のデバイス",
+        what_to_do: "現在ログインしているデバイスの一覧です。心当たりのないものは終了してください。次のリクエストの時点でログアウトされています。",
+        this: "このデバイス",
+        in_use: "使用中",
+        used: "最終利用",
+        logged_in: "ログイン",
+        remembered: "（ログイン状態を保持）",
+        address: "ネットワークアドレス",
+        label: "アプリケーション",
+        end: "終了する",
+        end_others: "ほかのデバイスをすべて終了する",
+        end_all: "すべてのデバイスでログアウトする",
+        more: "続きを見る",
+    },
     login: LoginTexts {
         title: "ログイン",
         name: "名前",
+        remember: Around("ログイン状態を ", "間保持する"),
         problem_name: "この名前は使えません。1～64 バイト（半角英字で 64 文字、漢字で 21 文字まで）で、制御文字を含まない名前を入力してください。",
         problem_full: "この名前でログインできる数の上限に達しています。先に、ほかのブラウザーでログアウトしてください。",
         button: "ログインする",
@@ -74,6 +98,8 @@ pub(super) static TEXTS: Texts = Texts {
     },
     failure,
     time,
+    ago,
+    device,
 };
 
 fn failure(trouble: Trouble) -> FailureTexts {
@@ -92,6 +118,11 @@ fn failure(trouble: Trouble) -> FailureTexts {
             "ページが見つかりません",
             "お探しのページはありません。アドレスをご確認ください。",
             WayOut::Start,
+        ),
+        Trouble::NoSuchSession => (
+            "セッションが見つかりません",
+            "この ID のセッションはお客様のセッションの中にありません。すでに終了している可能性があります。何も変更していません。",
+            WayOut::Devices("ログイン中のデバイスを見る"),
         ),
         Trouble::NotAllowed => (
             "この操作はできません",
@@ -147,4 +178,28 @@ fn time(Time { number, unit }: Time) -> String {
         Unit::Day => "日",
     };
     format!("{number} {unit}")
+}
+
+fn ago(ago: Ago) -> String {
+    match ago {
+        Ago::JustNow => "たった今".to_owned(),
+        Ago::Before(before) => format!("{}前", time(before)),
+    }
+}
+
+fn device(Device { browser, system }: Device) -> String {
+    let browser = match (browser, system) {
+        (Browser::Unknown, System::Unknown) => return "不明なデバイス".to_owned(),
+        (Browser::App, _) => "アプリ".to_owned(),
+        (Browser::Program, _) => "プログラム".to_owned(),
+        (Browser::Other, _) => "その他のブラウザー".to_owned(),
+        (Browser::Unknown, _) => "不明なブラウザー".to_owned(),
+        // Names are the same in every language.
+        (name, _) => name.to_string(),
+    };
+    match system {
+        System::Unknown => browser,
+        System::Other => format!("{browser}（その他の OS）"),
+        name => format!("{browser}（{name}）"),
+    }
 }

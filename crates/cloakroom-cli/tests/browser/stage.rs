@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use testbed::{Chromium, Program, Server, eventually};
+use testbed::{Chromium, Program, Request, Server, eventually};
 
 const CLOAKROOM: &str = env!("CARGO_BIN_EXE_cloakroom");
 const KEY: &str = "8d1f6c0b57e24a93b0c5d2e7f41a6893";
@@ -36,6 +36,13 @@ pub(crate) fn log_in(browser: &Chromium, demo: &Program, name: &str) {
     browser.open(&url(demo, "/login"));
     browser.type_into("#username", name);
     browser.follow("main button");
+}
+
+/// Logs in from elsewhere, with a browser that says of itself that it is this.
+#[track_caller]
+pub(crate) fn log_in_elsewhere(demo: &Program, name: &str, agent: &str) {
+    let login = Request::post(demo.addr(), "/login").header("User-Agent", agent);
+    assert_eq!(login.form(&format!("username={name}")).send().status, 303);
 }
 
 /// The text of the page, as far as it can be seen.

@@ -21,6 +21,8 @@ fn warm(server: &Server) -> Program {
     let mut browser = logged_in_at(demo.addr(), "warm");
     log_in(&mut browser, "warm");
     visit(&mut browser);
+    browser.get("/devices");
+    browser.post_form("/devices/end-others", "");
     browser.post_form("/logout", "");
     demo
 }
@@ -43,6 +45,13 @@ fn each_request_costs_one_command_or_none() {
         let page = || assert_eq!(visit(&mut browser), somebody("alice", visits));
         assert_eq!(commands(&server, page).len(), 1);
     }
+    let list = || drop(browser.clone().get("/devices"));
+    assert_eq!(commands(&server, list).len(), 3);
+    let strange = || drop(browser.clone().post_form("/devices/end", "id=x"));
+    assert_eq!(commands(&server, strange).len(), 1);
+    let others = || drop(browser.clone().post_form("/devices/end-others", ""));
+    assert_eq!(commands(&server, others).len(), 2);
+
     let head = || drop(browser.clone().send(Request::head(demo.addr(), "/")));
     assert_eq!(commands(&server, head).len(), 1);
     let again = commands(&server, || log_in(&mut browser, "alice"));

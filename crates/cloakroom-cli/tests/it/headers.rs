@@ -52,6 +52,8 @@ fn security_headers_are_on_every_response() {
     log_in(&mut browser, "alice");
     server.kill();
     assert_secured(&browser.get("/"), 503);
+    assert_secured(&browser.get("/devices"), 503);
+    assert_secured(&browser.post_form("/devices/end-all", ""), 503);
     // An answer of the store stays good for a moment.
     let ready = || Some(browser.get("/readyz")).filter(|response| response.status != 200);
     assert_secured(&eventually(Duration::from_secs(10), ready).unwrap(), 503);
@@ -115,7 +117,7 @@ fn forwarded_headers_change_nothing() {
 fn pages_are_plain_html_for_people() {
     let demo = on_memory();
     let mut browser = logged_in_at(demo.addr(), "alice");
-    for target in ["/", "/login", "/about", "/nothing"] {
+    for target in ["/", "/login", "/devices", "/about", "/nothing"] {
         let page = browser.send(Request::get(demo.addr(), target).header("Accept", "text/html"));
         let text = page.text();
         assert_eq!(page.header("Content-Type"), Some("text/html; charset=utf-8"));

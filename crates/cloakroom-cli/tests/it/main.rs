@@ -11,6 +11,7 @@ mod keys;
 mod cookies;
 mod input;
 mod cross_site;
+mod devices;
 mod headers;
 mod languages;
 mod secrets;

@@ -34,6 +34,8 @@ fn no_secret_reaches_the_log_the_store_or_a_page() {
             keep(browser.post_form("/login", "username=alice&password=typed-by-hand"));
             keep(browser.get("/?query-of-alice"));
             keep(browser.get("/nothing?query-of-alice"));
+            keep(browser.get("/devices?query-of-alice"));
+            keep(browser.post_form("/devices/end", "id=typed-by-hand"));
         }
         keep(browser.clone().post_form("/login", &"username=typed-by-hand".repeat(4)));
         let planted =

@@ -11,7 +11,7 @@ const MEASURE: &str = include_str!("measure.js");
 type Page = (&'static str, fn(&Chromium, &Program));
 
 /// Every page, those of a visitor who is not logged in first.
-pub(super) const PAGES: [Page; 11] = [
+pub(super) const PAGES: [Page; 13] = [
     ("start", |browser, demo| browser.open(&url(demo, "/"))),
     ("login", |browser, demo| browser.open(&url(demo, "/login"))),
     ("login-refused", |browser, demo| {
@@ -49,6 +49,20 @@ pub(super) const PAGES: [Page; 11] = [
         browser.click("summary");
     }),
     ("logout", |browser, demo| browser.open(&url(demo, "/logout?ask"))),
+    ("devices", |browser, demo| {
+        let phone = "Mozilla/5.0 (Linux; Android 15) AppleWebKit/537.36 (KHTML, like Gecko) \
+                     SamsungBrowser/29.0 Chrome/136.0.0.0 Mobile Safari/537.36";
+        for agent in [phone, "curl/8.5.0", ""] {
+            log_in_elsewhere(demo, "alice", agent);
+        }
+        browser.open(&url(demo, "/devices"));
+    }),
+    ("devices-404", |browser, demo| {
+        browser.open(&url(demo, "/devices"));
+        browser.ask_page("document.querySelector('[name=id]').value = 'x'");
+        browser.click(".devices button");
+        wait_for_status(browser, 404);
+    }),
 ];
 
 /// A form that another site sends.
@@ -128,11 +142,12 @@ fn the_tab_key_goes_through_a_page_in_reading_order_and_is_seen() {
         let text = browser.ask_page("return document.activeElement.textContent.trim()");
         text.as_str().unwrap().to_owned()
     };
-    let order = ["Cloakroom", "About", "日本語", "Log out", "What the server keeps"];
+    let order = ["Cloakroom", "Devices", "About", "日本語", "Log out", "What the server keeps"];
     assert_eq!(order.map(|_| focused()), order);
 
     browser.open(&url(&demo, "/login"));
     let here = browser.ask_page("return document.activeElement.id");
     assert_eq!(here, "username", "who comes to log in may type at once");
+    assert_eq!(focused(), "", "the box to be remembered");
     assert_eq!(focused(), "Log in");
 }

@@ -10,8 +10,10 @@ if (page.scrollWidth > page.clientWidth) {
 
 // WCAG 2.2, 2.5.5: what is pressed is 44 px high and wide. A link inside a sentence is exempt.
 for (const element of document.querySelectorAll("a, button, input:not([type=hidden]), summary")) {
-  const inSentence = element.matches("p > a:not(.button)");
-  const { width, height } = element.getBoundingClientRect();
+  const inSentence = element.matches("p > a:not(.button), dd > a");
+  // Who presses the label ticks the box.
+  const target = element.matches("[type=checkbox]") ? element.closest("label") : element;
+  const { width, height } = target.getBoundingClientRect();
   if (seen(element) && !inSentence && (width < 44 || height < 44)) {
     wrong.push(`${named(element)} is ${width} by ${height} px`);
   }
@@ -53,7 +55,7 @@ for (const [selector, number] of [["header", 1], ["main", 1], ["h1", 1], ["nav[a
 }
 for (const input of document.querySelectorAll("input:not([type=hidden])")) {
   if (input.labels.length === 0) wrong.push(`${input.id} has no label`);
-  for (const id of (input.getAttribute("aria-describedby") ?? "").split(" ")) {
+  for (const id of input.getAttribute("aria-describedby")?.split(" ") ?? []) {
     if (!document.getElementById(id)) wrong.push(`${input.id} is described by nothing: ${id}`);
   }
 }
