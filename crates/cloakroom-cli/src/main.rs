@@ -4,6 +4,7 @@
 mod args;
 mod telemetry;
 mod store;
+mod doctor;
 mod pages;
 mod guard;
 mod health;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use cloakroom::Manager;
 use tokio::net::TcpListener;
 
-use crate::args::Serve;
+use crate::args::{Command, Serve};
 use crate::health::Readiness;
 use crate::store::Problem;
 
@@ -26,7 +27,10 @@ use crate::store::Problem;
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let serve = args::parse();
+    let serve = match args::parse() {
+        Command::Serve(serve) => serve,
+        Command::Doctor(doctor) => return doctor::examine(&doctor),
+    };
     telemetry::start(&serve);
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(run(serve)),

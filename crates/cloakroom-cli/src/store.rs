@@ -50,7 +50,7 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
     };
     match serve.store.as_deref() {
         None => {
-            let folder = folder(serve)?;
+            let folder = folder(serve.data.as_deref())?;
             let prefix = serve.prefix.clone();
             let embedded = EmbeddedSettings { prefix, ..EmbeddedSettings::default() };
             let failed = |error| {
@@ -88,12 +88,12 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
 }
 
 /// Where files are kept: as told, or where the platform keeps the state of programs.
-fn folder(serve: &Serve) -> Result<PathBuf, String> {
-    if let Some(folder) = &serve.data {
+pub(crate) fn folder(data: Option<&Path>) -> Result<PathBuf, String> {
+    if let Some(folder) = data {
         return if folder.as_os_str().is_empty() {
             Err("--data or CLOAKROOM_DATA is empty: it takes the name of a folder".into())
         } else {
-            Ok(folder.clone())
+            Ok(folder.to_owned())
         };
     }
     // The specification of the variable has relative paths ignored.
