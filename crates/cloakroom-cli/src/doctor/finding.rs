@@ -102,6 +102,7 @@ impl fmt::Display for Ms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = self.0.as_secs_f64() * 1000.0;
         match ms {
+            ms if ms < 0.995 => write!(f, "{ms:.2} ms"),
             ms if ms < 9.95 => write!(f, "{ms:.1} ms"),
             ms if ms < 9999.5 => write!(f, "{ms:.0} ms"),
             ms => write!(f, "{:.0} s", ms / 1000.0),

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use redis::{ConnectionAddr, IntoConnectionInfo, RedisError, Value};
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error as Tls, RootCertStore,
-    StreamOwned,
+    AlertDescription, CertificateError, ClientConfig, ClientConnection, Error as Tls,
+    RootCertStore, StreamOwned,
 };
 
 use crate::doctor::finding::{Finding, Ms};
@@ -170,7 +170,7 @@ pub(crate) fn greet_plainly(
     match line.ask(&["PING"]) {
         Ok(said) => Ok(Greeted { line, said }),
         Err(broken @ (Broken::Closed | Broken::Garbled)) => match again() {
-            Some(tcp) if speaks_tls(tcp, timeout) => Err(Finding::TlsNeeded),
+            Some(tcp) if speaks_tls(&tcp, timeout) => Err(Finding::TlsNeeded),
             _ => Err(lost(&broken, timeout)),
         },
         Err(broken) => Err(lost(&broken, timeout)),
@@ -257,7 +257,7 @@ fn shake_hands(
 }
 
 /// Whether a server there answers to TLS, whoever it is.
-fn speaks_tls(tcp: TcpStream, timeout: Duration) -> bool {
+fn speaks_tls(tcp: &TcpStream, timeout: Duration) -> bool {
     let Ok(config) = config(RootCertStore::empty()) else { return false };
     let Ok(mut connection) = tcp
         .peer_addr()
@@ -268,7 +268,7 @@ fn speaks_tls(tcp: TcpStream, timeout: Duration) -> bool {
     };
     // Nobody is trusted here, so the best that can come is a certificate that isn't.
     matches!(
-        shake_hands(&mut connection, &tcp, timeout),
+        shake_hands(&mut connection, tcp, timeout),
         Ok(()) | Err(Broken::Tls(Tls::InvalidCertificate(_) | Tls::AlertReceived(_)))
     )
 }
