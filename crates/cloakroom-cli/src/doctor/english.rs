@@ -227,10 +227,6 @@ fn words(finding: &Finding) -> Words {
             format!("It does not know HELLO 3, with which our connections begin ({error})."),
             "It takes Redis 6.2 or Valkey 7.2 at least, and a proxy in between must pass RESP3.",
         ),
-        HelloDenied { user } => W::act(
-            format!("The user {user} may not say HELLO, with which our connections begin."),
-            format!("On the server: `ACL SETUSER {user} +hello`; {ACL}."),
-        ),
         NoDatabase { database, error } => W::act(
             format!("Database {database} can't be used ({error})."),
             "Leave the number out of the URL: with a prefix of their own sessions need no database of their own.",

@@ -171,7 +171,6 @@ pub(crate) enum Finding {
     Loading,
     Busy,
     NoHello { error: String },
-    HelloDenied { user: String },
     NoDatabase { database: i64, error: String },
     LoginRefused { error: String },
 
@@ -287,7 +286,6 @@ impl Finding {
             Self::Loading => ("login.loading", Failure),
             Self::Busy => ("login.busy", Failure),
             Self::NoHello { .. } => ("login.no_hello", Failure),
-            Self::HelloDenied { .. } => ("login.hello_denied", Failure),
             Self::NoDatabase { .. } => ("login.no_database", Failure),
             Self::LoginRefused { .. } => ("login.refused", Failure),
 
@@ -334,7 +332,7 @@ impl Finding {
 
             Self::Rehearsed { .. } => ("rehearsal.done", Ok),
             Self::NoReplicas => ("rehearsal.no_replicas", Failure),
-            Self::Misconfigured => ("rehearsal.not_saving", Failure),
+            Self::Misconfigured => ("server.not_saving", Failure),
             Self::RehearsalFailed { .. } => ("rehearsal.failed", Failure),
             Self::RehearsalWrong { .. } => ("rehearsal.wrong", Failure),
             Self::LeftBehind { .. } => ("rehearsal.left_behind", Warning),

@@ -223,10 +223,6 @@ fn words(finding: &Finding) -> Words {
             format!("接続の最初に使う HELLO 3 に対応していません ({error})。"),
             "Redis 6.2 以上または Valkey 7.2 以上が必要です。間のプロキシも RESP3 に対応している必要があります。",
         ),
-        HelloDenied { user } => W::act(
-            format!("ユーザー {user} には、接続の最初に使う HELLO が許可されていません。"),
-            format!("サーバーで `ACL SETUSER {user} +hello`。{ACL}。"),
-        ),
         NoDatabase { database, error } => W::act(
             format!("データベース {database} は使えません ({error})。"),
             "URL から番号を外してください。プレフィックスで分かれるので、専用のデータベースは不要です。",

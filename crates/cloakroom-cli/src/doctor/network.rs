@@ -16,6 +16,9 @@ use rustls::{
 use crate::doctor::finding::{Finding, Ms};
 use crate::doctor::wire::{Broken, Line, Stream};
 
+/// After so long a server that has said nothing is asked in another way.
+const SOON: Duration = Duration::from_secs(1);
+
 /// What the URL says.
 pub(crate) struct Target {
     pub(crate) place: Place,
@@ -182,14 +185,22 @@ pub(crate) fn greet_under_tls(
     tcp: TcpStream,
     host: &str,
     timeout: Duration,
-    again: impl FnOnce() -> Option<TcpStream>,
+    again: impl Fn() -> Option<TcpStream>,
 ) -> Result<(Greeted, Finding), Finding> {
     let config = Arc::new(config(trusted()?)?);
     let failed = |error: Tls| Finding::TlsFailed { error: error.to_string() };
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| Finding::TlsFailed { error: error.to_string() })?;
     let mut connection = ClientConnection::new(config, name).map_err(failed)?;
-    match shake_hands(&mut connection, &tcp, timeout) {
+    let mut shaken = shake_hands(&mut connection, &tcp, timeout.min(SOON));
+    if let Err(Broken::Silent) = shaken {
+        // A plain server takes the first bytes of TLS for a command that is not at its end.
+        if again().is_some_and(|tcp| speaks_plainly(tcp, timeout.min(SOON))) {
+            return Err(Finding::TlsNotSpoken);
+        }
+        shaken = shake_hands(&mut connection, &tcp, timeout);
+    }
+    match shaken {
         Ok(()) => {}
         Err(Broken::Tls(error @ Tls::InvalidCertificate(_))) => return Err(refused(error, host)),
         Err(broken) => {
@@ -285,7 +296,10 @@ fn refused(error: Tls, host: &str) -> Finding {
     };
     match error {
         Tls::InvalidCertificate(wrong) => match wrong {
-            CertificateError::UnknownIssuer => Finding::UnknownIssuer,
+            // The second: an authority of the same name with another key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                Finding::UnknownIssuer
+            }
             CertificateError::NotValidForNameContext { presented, .. } => {
                 Finding::WrongName { host: host.to_owned(), presented }
             }

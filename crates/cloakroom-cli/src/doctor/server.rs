@@ -112,7 +112,6 @@ fn refused(error: String, target: &Target) -> Finding {
             }
         }
         ("WRONGPASS", _) => Finding::PasswordWrong { user },
-        ("NOPERM", _) => Finding::HelloDenied { user },
         ("NOPROTO", _) => Finding::NoHello { error },
         _ if error.contains("unknown command") => Finding::NoHello { error },
         _ => Finding::LoginRefused { error },
@@ -151,6 +150,8 @@ pub(crate) fn ping(server: &mut Patient<'_>, target: &Target) -> Result<Finding,
             Some(error) if error.starts_with("NOPERM") => {
                 return Err(Finding::PingDenied { user: target.user().to_owned() });
             }
+            // Then PING is refused as writes are.
+            Some(error) if error.starts_with("MISCONF") => return Err(Finding::Misconfigured),
             Some(error) if !error.starts_with("MASTERDOWN") => {
                 return Err(Finding::LoginRefused { error });
             }

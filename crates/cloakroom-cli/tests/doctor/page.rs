@@ -15,18 +15,22 @@ fn page(args: &[&str], env: &[(&str, &str)]) -> String {
     program.log()
 }
 
-/// Without what differs from run to run: times, the port, sizes, random names.
+/// Without what differs from run to run: times and sizes, the port, the random prefix, and the line
+/// breaks that follow from them.
 fn normalised(page: &str) -> String {
-    let mut lines = Vec::new();
-    for line in page.lines() {
-        let words = line.split(' ').filter(|word| !word.is_empty()).map(|word| {
-            let word = word.trim_matches(|c: char| ",.:;".contains(c));
-            let digits = word.chars().any(|c| c.is_ascii_digit());
-            if digits || word.starts_with("doctor-") || word == "ms" { "#" } else { word }
-        });
-        lines.push(words.collect::<Vec<_>>().join(" "));
+    let mut text = String::new();
+    let words = page.split_whitespace().map(|word| match word.split_once("doctor-") {
+        Some((before, _)) => format!("{before}#"),
+        None => word.to_owned(),
+    });
+    for sign in words.collect::<String>().chars() {
+        match sign {
+            '0'..='9' | '.' if text.ends_with('#') => {}
+            '0'..='9' => text.push('#'),
+            sign => text.push(sign),
+        }
     }
-    lines.join("\n").trim_end().to_owned()
+    text
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl Report {
     #[track_caller]
     pub(crate) fn find(&self, code: &str) -> &Value {
         let found = self.findings().into_iter().find(|finding| finding["code"] == code);
-        found.unwrap_or_else(|| panic!("no {code} in {:#}", self.said))
+        found.unwrap_or_else(|| panic!("no {code} but {:#?}", self.findings().last()))
     }
 }
 
@@ -80,7 +80,7 @@ pub(crate) fn holds(code: &str, english: Report, japanese: Report) -> Report {
     for step in &steps[failed.map_or(steps.len(), |at| at + 1)..] {
         assert!(step["verdict"].is_null() && step["findings"] == serde_json::json!([]), "{step:#}");
     }
-    assert_eq!(verdict == "failure", failed.is_some(), "{code} is no failure: {:#}", english.said);
+    assert_eq!(verdict == "failure", failed.is_some(), "{code} and {:?}", english.codes());
     english
 }
 
@@ -96,6 +96,20 @@ pub(crate) fn own_address() -> std::net::IpAddr {
 pub(crate) fn rewritten(server: &Server, from: &str, to: &str) -> SocketAddr {
     assert_eq!(from.len(), to.len());
     let (from, to) = (from.as_bytes().to_vec(), to.as_bytes().to_vec());
+    changed(server, move |bytes| {
+        for at in 0..bytes.len().saturating_sub(from.len() - 1) {
+            if bytes[at..].starts_with(&from) {
+                bytes[at..at + to.len()].copy_from_slice(&to);
+            }
+        }
+    })
+}
+
+/// The same, as a test likes: each piece as it arrives.
+pub(crate) fn changed(
+    server: &Server,
+    change: impl Fn(&mut [u8]) + Clone + Send + 'static,
+) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let (address, port) = (listener.local_addr().unwrap(), server.port());
     // The threads end with the test's process, or with their connections.
@@ -105,16 +119,8 @@ pub(crate) fn rewritten(server: &Server, from: &str, to: &str) -> SocketAddr {
             let upstream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
             let (up, down) = (client.try_clone().unwrap(), upstream.try_clone().unwrap());
             thread::spawn(move || pass(up, upstream, |_| {}));
-            let (from, to) = (from.clone(), to.clone());
-            thread::spawn(move || {
-                pass(down, client, |bytes| {
-                    for at in 0..bytes.len().saturating_sub(from.len() - 1) {
-                        if bytes[at..].starts_with(&from) {
-                            bytes[at..at + to.len()].copy_from_slice(&to);
-                        }
-                    }
-                });
-            });
+            let change = change.clone();
+            thread::spawn(move || pass(down, client, change));
         }
     });
     address

@@ -43,8 +43,18 @@ impl Secured {
             drop(free);
             let [leaf, key, ca] = &files;
             let said = server.command(&[
-                "CONFIG", "SET", "tls-cert-file", leaf, "tls-key-file", key, "tls-ca-cert-file",
-                ca, "tls-auth-clients", "no", "tls-port", &port.to_string(),
+                "CONFIG",
+                "SET",
+                "tls-cert-file",
+                leaf,
+                "tls-key-file",
+                key,
+                "tls-ca-cert-file",
+                ca,
+                "tls-auth-clients",
+                "no",
+                "tls-port",
+                &port.to_string(),
             ]);
             said.error().is_none().then_some(port)
         });
@@ -121,7 +131,8 @@ fn a_server_that_wants_a_certificate_of_the_client_is_understood() {
 #[test]
 fn without_a_common_cipher_it_says_so() {
     let secured = Secured::start(|_| {});
-    let old = ["CONFIG", "SET", "tls-protocols", "TLSv1.2", "tls-ciphers", "ECDHE-ECDSA-AES128-SHA"];
+    let old =
+        ["CONFIG", "SET", "tls-protocols", "TLSv1.2", "tls-ciphers", "ECDHE-ECDSA-AES128-SHA"];
     assert_eq!(secured.server.command(&old).error(), None);
     secured.examine("tls.no_common_protocol");
 }
