@@ -38,6 +38,21 @@ Examples:
   cloakroom serve --data ./sessions
   cloakroom serve --store redis://127.0.0.1:6379 --idle 10s";
 
+const AFTER_DOCTOR: &str = "\
+It changes nothing but under the prefix of its rehearsal, and removes what it made there. What comes
+after a failure is not tried. NO_COLOR turns colours off.
+
+Exit codes:
+  0  it works; there may be notes
+  1  a failure
+  2  a flag, a variable or the URL is wrong
+  3  it works, with warnings
+
+Examples:
+  cloakroom doctor redis://127.0.0.1:6379
+  REDIS_URL=rediss://shop:secret@cache.example:6379 cloakroom doctor --prefix shop --json
+  cloakroom doctor --data ./sessions";
+
 /// Server-side sessions for Rust web services.
 #[derive(Parser)]
 #[command(name = "cloakroom", version, args_conflicts_with_subcommands = true)]
@@ -58,6 +73,9 @@ pub(crate) enum Command {
     /// Look after the sessions in a folder, and carry them to Redis and back
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Examine a store step by step: what is wrong, and what to do about it
+    #[command(after_help = AFTER_DOCTOR)]
+    Doctor(Doctor),
 }
 
 const AFTER_STORE_HELP: &str = "\
@@ -141,6 +159,53 @@ pub(crate) struct Carry {
     /// Without it all is gone over again, which takes longer and misses nothing
     #[arg(long)]
     pub(crate) resume: bool,
+}
+
+/// The settings of `cloakroom doctor`.
+#[derive(Args)]
+pub(crate) struct Doctor {
+    /// The server: redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH [default: REDIS_URL;
+    /// without it the folder --data]
+    ///
+    /// With USER:PASSWORD@ before the host and /DATABASE after the port if need be. A URL with a
+    /// password belongs into REDIS_URL: other users of the machine can see arguments.
+    pub(crate) url: Option<String>,
+
+    /// The folder of the embedded store to examine, if there is no URL [default: as for `serve`]
+    #[arg(long, env = "CLOAKROOM_DATA", value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+
+    /// The prefix under which the rehearsal makes its sessions, for a user who may touch certain keys
+    /// only [default: a random one that begins with doctor-]
+    #[arg(long, env = "CLOAKROOM_PREFIX")]
+    #[arg(value_parser = |text: &str| Prefix::new(text))]
+    pub(crate) prefix: Option<Prefix>,
+
+    /// The certificates of the authorities to trust, in PEM, in place of the system's; the same as
+    /// setting SSL_CERT_FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// How long each step may wait for the server
+    #[arg(long, value_parser = humantime::parse_duration, default_value = "3s")]
+    #[arg(value_name = "TIME")]
+    pub(crate) timeout: Duration,
+
+    /// The language [default: from LC_ALL, LC_MESSAGES or LANG]
+    #[arg(long, value_enum)]
+    pub(crate) lang: Option<Lang>,
+
+    /// For programs: one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Lang {
+    /// English
+    En,
+    /// Japanese
+    Ja,
 }
 
 /// The settings of `cloakroom serve`.
@@ -311,7 +376,9 @@ mod tests {
     fn flags_work_with_and_without_the_command() {
         for args in [&["cloakroom", "--port", "0"][..], &["cloakroom", "serve", "--port", "0"]] {
             let Cli { command, serve } = Cli::try_parse_from(args).unwrap();
-            let Command::Serve(serve) = command.unwrap_or(Command::Serve(serve)) else { panic!() };
+            let Command::Serve(serve) = command.unwrap_or(Command::Serve(serve)) else {
+                panic!("{args:?}")
+            };
             assert_eq!(serve.port, 0, "{args:?}");
         }
     }

@@ -10,6 +10,7 @@ mod assets;
 mod frame;
 mod kept;
 mod logins;
+mod doctor;
 mod pages;
 mod devices;
 mod failure;
@@ -21,6 +22,7 @@ mod carry;
 mod upkeep;
 
 use std::fmt::Display;
+use std::future::Future;
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -38,22 +40,28 @@ use crate::store::Problem;
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
-    let command = args::parse();
-    match &command {
-        Command::Serve(serve) => telemetry::start(serve),
-        Command::Store(_) => telemetry::start_quietly(),
-    }
-    match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(async {
-            match command {
-                Command::Serve(serve) => run(serve).await,
-                Command::Store(command) => match upkeep::run(command).await {
+    match args::parse() {
+        Command::Serve(serve) => {
+            telemetry::start(&serve);
+            in_a_runtime(run(serve))
+        }
+        Command::Store(command) => {
+            telemetry::start_quietly();
+            in_a_runtime(async {
+                match upkeep::run(command).await {
                     Ok(()) => ExitCode::SUCCESS,
                     Err(Problem::Wrong(problem)) => args::refuse(problem),
                     Err(Problem::Failed(problem)) => fail(problem),
-                },
-            }
-        }),
+                }
+            })
+        }
+        Command::Doctor(doctor) => doctor::examine(&doctor),
+    }
+}
+
+fn in_a_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(work),
         Err(error) => fail(format_args!("no runtime could be started: {error}")),
     }
 }
