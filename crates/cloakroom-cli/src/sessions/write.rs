@@ -28,9 +28,11 @@ pub(super) fn say(what: impl Display) {
 /// A table without lines, as wide as it gets, so that an id is one word to a mouse.
 pub(super) fn table(head: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(head);
+    if !head.is_empty() {
+        table.set_header(head);
+    }
     table
 }
 
