@@ -8,10 +8,12 @@ mod show;
 mod revoke;
 mod count;
 mod watch;
+mod orphans;
 
 use crate::args::{Sessions, SessionsCommand};
 use crate::store::Problem;
 
+use cloakroom_redis::orphans::Endless;
 use place::Stores;
 use write::Form;
 
@@ -35,6 +37,10 @@ pub(crate) async fn run(Sessions { command, place }: Sessions) -> Result<Found, 
         SessionsCommand::Revoke(revoke) => revoke::run(store, &revoke, form).await,
         SessionsCommand::Count { user: Some(user) } => count::of_user(store, &user, form).await,
         SessionsCommand::Count { user: None } => count::of_all(store, form).await,
+        SessionsCommand::Orphans { fix } => {
+            let endless = if fix { Endless::Fix } else { Endless::Tell };
+            orphans::run(&stores, endless, form).await
+        }
         SessionsCommand::Watch { every, times } => watch::run(store, every, times, form).await,
     }
 }

@@ -30,6 +30,7 @@ mod line;
 mod server;
 mod store;
 mod records;
+pub mod orphans;
 
 pub use server::InvalidUrl;
 pub use store::RedisStore;

@@ -218,7 +218,7 @@ impl Arguments {
 /// What the server answered is not what its script answers.
 #[derive(Debug, thiserror::Error)]
 #[error("the server answered a script in a form that is not the script's: {0}")]
-pub(crate) struct Garbled(&'static str);
+pub(crate) struct Garbled(pub(crate) &'static str);
 
 /// Something stood under the key that we did not write, or that a later version wrote. Logged by
 /// the caller; the session counts as [`Applied::Unknown`] or [`Applied::Ended`].

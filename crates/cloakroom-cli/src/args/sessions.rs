@@ -93,6 +93,14 @@ pub(crate) enum SessionsCommand {
         #[arg(long, value_name = "N")]
         times: Option<NonZeroU64>,
     },
+    /// Look on a server for what should not be there: keys without a time to live, sessions in no
+    /// index, sessions bigger than they should be
+    #[command(after_help = AFTER_HELP)]
+    Orphans {
+        /// Give each key that has no time to live one, as long as it can be of any use
+        #[arg(long)]
+        fix: bool,
+    },
 }
 
 /// Which sessions end.

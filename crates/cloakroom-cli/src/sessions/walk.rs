@@ -40,6 +40,7 @@ impl<'a> Walk<'a> {
             return Ok(None);
         };
         if let Some(begun) = self.begun {
+            // So that a server has time for others.
             tokio::time::sleep(begun.elapsed()).await;
         }
         self.begun = Some(Instant::now());

@@ -60,6 +60,7 @@ pub(super) async fn run(
             }
             return Ok(Found::Something);
         }
+        // The rest between two walks that was asked for.
         tokio::time::sleep(every).await;
     }
 }

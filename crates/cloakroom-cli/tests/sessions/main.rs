@@ -5,4 +5,5 @@
 mod scene;
 mod looking;
 mod ending;
+mod orphans;
 mod papers;

@@ -39,7 +39,8 @@ fn the_page_about_commands_shows_what_they_say() {
 
 /// The dates differ from day to day.
 fn without_times(text: &str) -> String {
-    let is_date =
-        |word: &str| word.starts_with("20") && word.trim_end_matches([',', ' ', '\n']).ends_with('Z');
+    let is_date = |word: &str| {
+        word.starts_with("20") && word.trim_end_matches([',', ' ', '\n']).ends_with('Z')
+    };
     text.split_inclusive([' ', '\n']).filter(|word| !is_date(word)).collect()
 }
