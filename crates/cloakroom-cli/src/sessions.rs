@@ -34,7 +34,7 @@ pub(crate) async fn run(Sessions { command, place }: Sessions) -> Result<Found, 
             let values = if values { show::Values::Shown } else { show::Values::Hidden };
             show::run(store, &id, values, form).await
         }
-        SessionsCommand::Revoke(revoke) => revoke::run(store, &revoke, form).await,
+        SessionsCommand::Revoke(revoke) => revoke::run(&stores, &revoke, form).await,
         SessionsCommand::Count { user: Some(user) } => count::of_user(store, &user, form).await,
         SessionsCommand::Count { user: None } => count::of_all(store, form).await,
         SessionsCommand::Orphans { fix } => {

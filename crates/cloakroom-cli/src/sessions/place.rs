@@ -47,6 +47,15 @@ impl Stores {
             Self::Embedded(store) => store,
         }
     }
+
+    /// Removes what is left of a user's ended sessions: a service does that in the background, and
+    /// this process ends.
+    pub(super) async fn remove_ended(&self, user: &User) -> Result<(), Problem> {
+        match self {
+            Self::Redis(store) => store.remove_ended(user, PATIENCE).await.map_err(failed),
+            Self::Embedded(_) => Ok(()),
+        }
+    }
 }
 
 fn embedded(folder: &Path, place: &Place) -> Result<Stores, Problem> {

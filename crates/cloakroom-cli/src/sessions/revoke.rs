@@ -10,7 +10,7 @@ use serde_json::json;
 use std::time::Duration;
 
 use super::Found;
-use super::place::{PATIENCE, failed, now};
+use super::place::{PATIENCE, Stores, failed, now};
 use super::walk::Walk;
 use super::write::{self, Form, number_of, say};
 use crate::args::Revoke;
@@ -22,14 +22,11 @@ const AT_LENGTH: Patience = Patience(Duration::from_secs(60));
 /// so there is another, until one meets none.
 const ROUNDS: u32 = 20;
 
-pub(super) async fn run(
-    store: &dyn Records,
-    revoke: &Revoke,
-    form: Form,
-) -> Result<Found, Problem> {
+pub(super) async fn run(stores: &Stores, revoke: &Revoke, form: Form) -> Result<Found, Problem> {
+    let store = stores.records();
     let ended = match (&revoke.id, &revoke.user) {
         (Some(id), _) => one(store, id, revoke).await?,
-        (None, Some(user)) => of_user(store, user, revoke).await?,
+        (None, Some(user)) => of_user(stores, user, revoke).await?,
         (None, None) => all(store, revoke).await?,
     };
     let Some(count) = ended else {
@@ -53,11 +50,8 @@ async fn one(store: &dyn Records, id: &SessionId, revoke: &Revoke) -> Result<Opt
     Ok(Some(u64::from(ended == Ended::Now)))
 }
 
-async fn of_user(
-    store: &dyn Records,
-    user: &User,
-    revoke: &Revoke,
-) -> Result<Option<u64>, Problem> {
+async fn of_user(stores: &Stores, user: &User, revoke: &Revoke) -> Result<Option<u64>, Problem> {
+    let store = stores.records();
     if let Some(kept) = &revoke.except {
         let kept = store.peek(kept, PATIENCE).await.map_err(failed)?;
         if kept.is_none_or(|kept| kept.user.as_ref() != Some(user)) {
@@ -82,7 +76,10 @@ async fn of_user(
     };
     let end = EndOf { user, which: Which::AllBut(kept), asked_by: None };
     match store.end_of(end, PATIENCE).await.map_err(failed)? {
-        EndedOf::Done(count) => Ok(Some(count)),
+        EndedOf::Done(count) => {
+            stores.remove_ended(user).await?;
+            Ok(Some(count))
+        }
         // Nobody's session asked for it.
         EndedOf::Unknown | EndedOf::Ended => Ok(Some(0)),
     }

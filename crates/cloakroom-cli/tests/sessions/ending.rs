@@ -64,6 +64,10 @@ fn one_session_of_a_user_can_be_kept() {
         let (code, log) = scene.run(&[&args[..], &[&two.id.in_full()]].concat());
         assert_eq!((code, &*log), (Some(0), "2 sessions ended\n"));
         assert!(!scene.alive(&one) && scene.alive(&two) && !scene.alive(&three));
+        // Nothing is left to a background that ended with the process.
+        if let crate::scene::Scene::Redis(_) = scene {
+            assert_eq!(scene.run(&["sessions", "orphans"]).1, "There is nothing odd\n");
+        }
     });
 }
 
