@@ -6,7 +6,10 @@
 //! 4. An empty variable is a mistake, not a default: who meant to name a store must not get one
 //!    in memory.
 
+mod sessions;
+
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +18,8 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use cloakroom::{Label, Prefix, TrustedProxies};
 use tracing_subscriber::EnvFilter;
+
+pub(crate) use sessions::{Place, Revoke, Sessions, SessionsCommand};
 
 /// The variables that hold secrets.
 pub(crate) const SECRET_KEY: &str = "SECRET_KEY";
@@ -76,6 +81,15 @@ pub(crate) enum Command {
     /// Examine a store step by step: what is wrong, and what to do about it
     #[command(after_help = AFTER_DOCTOR)]
     Doctor(Doctor),
+    /// Look at the sessions of any store, and end them
+    Sessions(Sessions),
+    /// Write what a shell needs to complete this program's commands and flags
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the page of the manual, for example for `man -l`
+    Man,
 }
 
 const AFTER_STORE_HELP: &str = "\
@@ -356,6 +370,37 @@ pub(crate) enum LogFormat {
 pub(crate) fn parse() -> Command {
     let Cli { command, serve } = Cli::parse();
     command.unwrap_or(Command::Serve(serve))
+}
+
+/// Writes the completions for a shell.
+pub(crate) fn completions(shell: clap_complete::Shell) -> Vec<u8> {
+    let mut written = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "cloakroom", &mut written);
+    written
+}
+
+/// Writes the page of the manual: the program, and then each of its commands.
+pub(crate) fn man() -> io::Result<Vec<u8>> {
+    let mut program = Cli::command();
+    program.build();
+    let mut written = Vec::new();
+    clap_mangen::Man::new(program.clone()).render(&mut written)?;
+    let mut commands: Vec<_> = program.get_subcommands().cloned().collect();
+    while !commands.is_empty() {
+        let command = commands.remove(0);
+        if command.get_name() == "help" {
+            continue;
+        }
+        let name = command.get_bin_name().unwrap_or(command.get_name()).to_uppercase();
+        writeln!(written, ".SH {name}")?;
+        let page = clap_mangen::Man::new(command.clone());
+        page.render_synopsis_section(&mut written)?;
+        page.render_description_section(&mut written)?;
+        page.render_options_section(&mut written)?;
+        let further = command.get_subcommands().cloned();
+        commands.splice(0..0, further);
+    }
+    Ok(written)
 }
 
 /// Ends the process as a wrong flag does, for what can only be judged later.

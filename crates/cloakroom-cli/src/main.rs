@@ -20,6 +20,7 @@ mod app;
 mod serve;
 mod carry;
 mod upkeep;
+mod sessions;
 
 use std::fmt::Display;
 use std::future::Future;
@@ -34,10 +35,14 @@ use crate::args::{Command, Serve};
 use crate::health::Readiness;
 use crate::kept::Keeping;
 use crate::logins::Logins;
+use crate::sessions::Found;
 use crate::store::Problem;
 
 /// How long requests under way may take to end once the process has been asked to.
 const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+
+/// The exit code of `cloakroom sessions` when there is nothing of what was asked for.
+const NOTHING_FOUND: u8 = 3;
 
 fn main() -> ExitCode {
     match args::parse() {
@@ -55,7 +60,23 @@ fn main() -> ExitCode {
                 }
             })
         }
+        Command::Sessions(command) => {
+            telemetry::start_quietly();
+            in_a_runtime(async {
+                match sessions::run(command).await {
+                    Ok(Found::Something) => ExitCode::SUCCESS,
+                    Ok(Found::Nothing) => ExitCode::from(NOTHING_FOUND),
+                    Err(Problem::Wrong(problem)) => args::refuse(problem),
+                    Err(Problem::Failed(problem)) => fail(problem),
+                }
+            })
+        }
         Command::Doctor(doctor) => doctor::examine(&doctor),
+        Command::Completions { shell } => print(&args::completions(shell)),
+        Command::Man => match args::man() {
+            Ok(page) => print(&page),
+            Err(error) => fail(format_args!("the page can't be written: {error}")),
+        },
     }
 }
 
@@ -148,6 +169,12 @@ async fn listen(serve: &Serve) -> Result<(TcpListener, std::net::SocketAddr), St
         }
         _ => format!("can't listen on port {port} of {host}: {error}; try `--host 127.0.0.1`"),
     })
+}
+
+/// Whoever closed the pipe doesn't want to read it.
+fn print(text: &[u8]) -> ExitCode {
+    let _ = std::io::stdout().write_all(text);
+    ExitCode::SUCCESS
 }
 
 fn fail(problem: impl Display) -> ExitCode {

@@ -36,6 +36,19 @@ pub(crate) fn every_session(prefix: &Prefix) -> String {
     format!("{}:{{*}}:session:*", prefix.as_str())
 }
 
+/// What every key of the prefix looks like, for `SCAN`.
+pub(crate) fn every(prefix: &Prefix) -> String {
+    format!("{}:{{*}}:*", prefix.as_str())
+}
+
+/// A key of the prefix as text, and the index of its tag.
+pub(crate) fn beside_index(prefix: &Prefix, key: Vec<u8>) -> Option<(String, String)> {
+    let key = String::from_utf8(key).ok()?;
+    let (tag, _) = key.strip_prefix(prefix.as_str())?.strip_prefix(":{")?.split_once("}:")?;
+    let index = format!("{}:{{{tag}}}:user", prefix.as_str());
+    Some((key, index))
+}
+
 /// The id in a session's key, if it is one. Whether it is a user's the key doesn't tell; this says
 /// that it is.
 pub(crate) fn id_in(prefix: &Prefix, key: &[u8]) -> Option<SessionId> {

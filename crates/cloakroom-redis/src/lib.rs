@@ -42,8 +42,10 @@ mod cluster;
 mod sentinel;
 mod place;
 mod server;
+mod scan;
 mod store;
 mod records;
+pub mod orphans;
 
 pub use address::InvalidUrl;
 pub use settings::{Backoff, ClientCertificate, Credentials, Durable, RedisSettings, Tls};

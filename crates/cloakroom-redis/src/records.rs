@@ -1,8 +1,7 @@
 //! What an operator does: walk over all sessions, look at one, restore one.
 //!
-//! A walk is a `SCAN`, page by page, and a read-only script for each key that it finds, all of a page
-//! under way at once. Its cursor names the process of the server that gave it: another one, after a
-//! restart or a failover, has its keys in another order, and the walk begins anew.
+//! A walk is a [`scan`], and a read-only script for each key that it finds, all of a page under way at
+//! once.
 
 use cloakroom::records::{Cursor, Page, Record, Records, Restored};
 use cloakroom::store::{Answer, Patience, Verb};
@@ -10,6 +9,7 @@ use cloakroom::{Prefix, SessionId};
 use tokio::task::JoinSet;
 
 use crate::keys;
+use crate::scan::{Scanned, scan};
 use crate::server::{Failure, Server};
 use crate::store::RedisStore;
 use crate::wire;
@@ -45,29 +45,10 @@ async fn page(
     at_most: u32,
     patience: Patience,
 ) -> Result<Page, Failure> {
-    let mut from = from.as_str().split(' ');
-    let (at, process, place) = (from.next(), from.next(), from.next());
-    // A place that is none is refused by the server, in words that nobody would understand.
-    let place = place.filter(|place| place.parse::<u64>().is_ok()).unwrap_or("0");
-    let nodes = server.nodes(patience).await?;
-    // One that isn't there any more, as after a failover: the walk begins anew, and misses nobody.
-    let known = nodes.iter().position(|(name, _)| Some(&**name) == at);
-    let mut nodes = nodes.iter().skip(known.unwrap_or(0));
-    let Some((name, node)) = nodes.next() else {
-        return Ok(Page { sessions: Vec::new(), next: None });
-    };
-    let place = if known.is_some() { place } else { "0" };
-    let mut scan = redis::cmd("SCAN");
-    scan.arg(place).arg("MATCH").arg(keys::every_session(prefix)).arg("COUNT").arg(at_most.max(1));
-    let (next, found) = wire::scanned(server.ask(node, &scan, patience).await?)?;
-    // Asked after the scan: that it is the same process now means that it was then.
-    let about = server.ask(node, redis::cmd("INFO").arg("server"), patience).await?;
-    let same = wire::process(&about);
-    if place != "0" && process != Some(&same) {
-        return Ok(Page { sessions: Vec::new(), next: Some(Cursor::new(name.clone())) });
-    }
+    let Scanned { keys, next } =
+        scan(server, &keys::every_session(prefix), from, at_most, patience).await?;
     let mut looking = JoinSet::new();
-    for id in found.iter().filter_map(|key| keys::id_in(prefix, key)) {
+    for id in keys.iter().filter_map(|key| keys::id_in(prefix, key)) {
         let (server, prefix) = (server.clone(), prefix.clone());
         looking.spawn(async move { peek(&server, &prefix, &id, patience).await });
     }
@@ -75,10 +56,6 @@ async fn page(
     while let Some(looked) = looking.join_next().await {
         sessions.extend(looked.map_err(Failure::before)??);
     }
-    let next = match nodes.next() {
-        _ if next != "0" => Some(Cursor::new(format!("{name} {same} {next}"))),
-        other => other.map(|(name, _)| Cursor::new(name.clone())),
-    };
     Ok(Page { sessions, next })
 }
 

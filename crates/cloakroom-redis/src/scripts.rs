@@ -97,6 +97,12 @@ pub static RESTORE: Script = Script {
     sha: LazyLock::new(|| sha_of(&RESTORE)),
 };
 
+/// Says what is odd about a key, and gives it a time to live.
+pub static ORPHAN: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/orphan.lua")),
+    sha: LazyLock::new(|| sha_of(&ORPHAN)),
+};
+
 fn sha_of(script: &Script) -> String {
     redis::Script::new(script.text).get_hash().to_owned()
 }

@@ -104,7 +104,7 @@ impl RedisStore {
         StoreError { verb, session, store: self.server.name().to_owned(), happened, reason }
     }
 
-    fn tag_of(&self, user: &User) -> Tag {
+    pub(crate) fn tag_of(&self, user: &User) -> Tag {
         Tag::of_user(&self.prefix, user.as_str())
     }
 
@@ -154,7 +154,7 @@ impl RedisStore {
 
     /// Removes what was held by sessions that were ended all at once, some hundreds in a step, so
     /// that nobody else waits long.
-    async fn tidy(&self, tag: Tag, patience: Patience) -> Result<(), Failure> {
+    pub(crate) async fn tidy(&self, tag: Tag, patience: Patience) -> Result<(), Failure> {
         loop {
             let list = users::list(keys::ended_of(&self.prefix, tag), None, Page::AT_MOST);
             let (_, ids) = users::listed(tag, self.server.call(&list, patience).await?)?;

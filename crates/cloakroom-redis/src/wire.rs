@@ -230,7 +230,7 @@ impl Arguments {
 /// What the server answered is not what its script answers.
 #[derive(Debug, thiserror::Error)]
 #[error("the server answered a script in a form that is not the script's: {0}")]
-pub(crate) struct Garbled(&'static str);
+pub(crate) struct Garbled(pub(crate) &'static str);
 
 impl Garbled {
     pub(crate) fn nothing() -> Self {
