@@ -179,8 +179,15 @@ impl Chromium {
     /// The text of what this CSS selector names first, as far as it can be seen.
     #[track_caller]
     pub fn text(&self, selector: &str) -> String {
-        let path = format!("/element/{}/text", self.find(selector));
-        self.command("GET", &path, &Value::Null).as_str().unwrap().to_owned()
+        loop {
+            let path = format!("/session/{}/element/{}/text", self.session, self.find(selector));
+            match self.try_ask("GET", &path, &Value::Null) {
+                Ok(text) => return text.as_str().unwrap().to_owned(),
+                // The next page came between: it is asked in its turn.
+                Err(error) if error.contains("stale element reference") => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// What a script answers; its body, with a `return`.
@@ -254,6 +261,11 @@ impl Chromium {
 
     #[track_caller]
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.try_ask(method, path, body).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[track_caller]
+    fn try_ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let request = Request::new(self.addr, method, path).timeout(PATIENCE);
         let request = match body {
             Value::Null => request,
@@ -263,9 +275,12 @@ impl Chromium {
         let mut answer: Value = serde_json::from_slice(&response.body).unwrap();
         if response.status != 200 {
             let error = &answer["value"];
-            panic!("{method} {path} {body}: {}: {}", error["error"], error["message"]);
+            return Err(format!(
+                "{method} {path} {body}: {}: {}",
+                error["error"], error["message"]
+            ));
         }
-        answer["value"].take()
+        Ok(answer["value"].take())
     }
 }
 
