@@ -16,6 +16,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::child::eventually;
 use crate::http::Request;
 use crate::process::Program;
 
@@ -146,18 +147,24 @@ impl Chromium {
         self.command("POST", "/back", &json!({}));
     }
 
-    /// Clicks what this CSS selector names first.
+    /// Clicks what this CSS selector names first; a link or a button leads to another page, and that
+    /// one is there then.
     #[track_caller]
     pub fn click(&self, selector: &str) {
-        let path = format!("/element/{}/click", self.find(selector));
-        self.command("POST", &path, &json!({}));
+        let page = format!("/session/{}/element/{}/name", self.session, self.find("html"));
+        let kind = self.element("GET", selector, "name", &Value::Null);
+        self.element("POST", selector, "click", &json!({}));
+        // The driver says that it was clicked, and not that this page is left.
+        if kind == "a" || kind == "button" {
+            let left = || self.try_ask("GET", &page, &Value::Null).is_err().then_some(());
+            assert!(eventually(PATIENCE, left).is_some(), "a click on {selector} led nowhere");
+        }
     }
 
     /// Types into a field.
     #[track_caller]
     pub fn type_into(&self, selector: &str, text: &str) {
-        let path = format!("/element/{}/value", self.find(selector));
-        self.command("POST", &path, &json!({ "text": text }));
+        self.element("POST", selector, "value", &json!({ "text": text }));
     }
 
     /// Presses the Tab key.
@@ -179,15 +186,7 @@ impl Chromium {
     /// The text of what this CSS selector names first, as far as it can be seen.
     #[track_caller]
     pub fn text(&self, selector: &str) -> String {
-        loop {
-            let path = format!("/session/{}/element/{}/text", self.session, self.find(selector));
-            match self.try_ask("GET", &path, &Value::Null) {
-                Ok(text) => return text.as_str().unwrap().to_owned(),
-                // The next page came between: it is asked in its turn.
-                Err(error) if error.contains("stale element reference") => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
+        self.element("GET", selector, "text", &Value::Null).as_str().unwrap().to_owned()
     }
 
     /// What a script answers; its body, with a `return`.
@@ -252,6 +251,20 @@ impl Chromium {
     fn find(&self, selector: &str) -> String {
         let how = json!({ "using": "css selector", "value": selector });
         self.command("POST", "/element", &how)[ELEMENT].as_str().unwrap().to_owned()
+    }
+
+    /// Asks this of what the selector names first. If the next page came between, nothing was done,
+    /// and that page is asked.
+    #[track_caller]
+    fn element(&self, method: &str, selector: &str, what: &str, body: &Value) -> Value {
+        loop {
+            let path = format!("/session/{}/element/{}/{what}", self.session, self.find(selector));
+            match self.try_ask(method, &path, body) {
+                Ok(answer) => return answer,
+                Err(error) if error.contains("stale element reference") => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     #[track_caller]
