@@ -9,6 +9,7 @@ mod browser;
 mod test;
 mod dependencies;
 mod check;
+mod bench;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ usage: cargo xtask <command>
   servers                  find or fetch the test servers, print the variables that point to them;
                            to run tests by hand: export $(cargo xtask servers)
   screenshots              pictures of every page of the demo, into target/screenshots
+  bench embedded [N]       figures of the embedded store, with up to N sessions (2,000,000); takes
+                           minutes, and replaces docs/performance-embedded.md
   help                     this text
 
 environment:
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         ["check"] => check::check(),
         ["screenshots"] => test::screenshots(),
         ["servers"] => servers::print(),
+        ["bench", name, rest @ ..] => bench::bench(name, rest),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -95,6 +95,7 @@ where
         progress.show(carried.all());
         if let Some(place) = &further {
             write_down(trip, place).map_err(|error| not_written(&trip.checkpoint, &error))?;
+            // Others have the server for as long.
             tokio::time::sleep(begun.elapsed()).await;
         }
         next = further;

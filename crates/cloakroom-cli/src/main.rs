@@ -39,8 +39,9 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let command = args::parse();
-    if let Command::Serve(serve) = &command {
-        telemetry::start(serve);
+    match &command {
+        Command::Serve(serve) => telemetry::start(serve),
+        Command::Store(_) => telemetry::start_quietly(),
     }
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(async {

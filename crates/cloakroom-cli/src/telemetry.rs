@@ -21,3 +21,8 @@ pub(crate) fn start(serve: &Serve) {
         LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
     }
 }
+
+/// For a command that speaks for itself: what is wrong, and nothing else.
+pub(crate) fn start_quietly() {
+    tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).init();
+}

@@ -79,7 +79,7 @@ pub fn set_aside(folder: impl AsRef<Path>) -> Result<PathBuf, OpenError> {
     let folder = existing(folder.as_ref())?;
     let file = folder.file();
     let wrong = |source| OpenError::NotAccessible { path: file.clone(), source };
-    let names = (1..).map(|number| file.with_extension(format!("moved-{number}")));
+    let names = (1..).map(|number| file.with_extension(format!("redb.moved-{number}")));
     for name in names {
         if !name.try_exists().map_err(wrong)? {
             std::fs::rename(&file, &name).map_err(wrong)?;

@@ -16,20 +16,35 @@
 //! 1. The server's clock decides what has expired.
 //! 2. A verb waits as long as its caller has patience, and then says that it is unknown whether it
 //!    happened. Nothing is ever repeated that can have happened.
-//! 3. While the server is away, verbs fail at once; the first one after its return succeeds.
+//! 3. While the server is away, a verb waits for the next attempt to connect, 200 ms at most, and
+//!    fails; the first one after its return succeeds.
 //! 4. A full server refuses what would add to it, before anything is done; reads and logouts go on.
 //! 5. Set `maxmemory-policy noeviction`: a server that evicts logs people out, and an evicted index
 //!    ends all sessions of its user.
 //!
-//! One server, or a primary with replicas; not yet Cluster or Sentinel.
+//! One server, a cluster, or a primary found by sentinels: the URL says which, see
+//! [`RedisStore::open`]. On a cluster a login from an anonymous session, or from another user's, is two
+//! ordered steps; see [`Store::rotate`](cloakroom::Store::rotate) for what a death between them leaves.
 
+mod settings;
+mod address;
+mod backoff;
 mod keys;
+mod slot;
 pub mod scripts;
 mod wire;
+mod answers;
+mod start;
 mod line;
+mod flight;
+mod asking;
+mod cluster;
+mod sentinel;
+mod place;
 mod server;
 mod store;
 mod records;
 
-pub use server::InvalidUrl;
+pub use address::InvalidUrl;
+pub use settings::{Backoff, ClientCertificate, Credentials, Durable, RedisSettings, Tls};
 pub use store::RedisStore;

@@ -1,4 +1,4 @@
-//! The line to the server: one connection that all requests share, made at the first use and anew
+//! The line to a server: one connection that all requests share, made at the first use and anew
 //! when it has broken.
 //!
 //! The client crate has a connection manager of its own. It can't tell a caller whether a command
@@ -6,19 +6,69 @@
 //! have happened.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Client, PushInfo, PushKind, RedisError};
+use redis::io::tcp::TcpSettings;
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion,
+    PushInfo, PushKind, RedisError, Value,
+};
 use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::settings::{Backoff, Credentials};
+use crate::start::Survey;
+
+/// A peer that acknowledges nothing for so long is gone, and the connection is made anew.
+const SILENT_FOR: Duration = Duration::from_secs(2);
+
+/// How lines to the servers of one store are made.
+#[derive(Clone)]
+pub(crate) struct Dial {
+    /// Where one of the servers is; others differ in host and port alone.
+    pub(crate) like: ConnectionInfo,
+    /// Win over those in `like`.
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) within: Duration,
+    pub(crate) reconnect: Backoff,
+    /// Whether a server that is no primary is none of ours.
+    pub(crate) primaries_only: bool,
+    /// What is looked at once, at the first connection; not at a sentinel.
+    pub(crate) survey: Option<Arc<Survey>>,
+}
+
+impl Dial {
+    pub(crate) fn to_first(self: &Arc<Self>) -> Line {
+        Line::new(Arc::clone(self), self.like.clone())
+    }
+
+    pub(crate) fn to(self: &Arc<Self>, host: &str, port: u16) -> Line {
+        let host = host.to_owned();
+        let addr = match self.like.addr() {
+            ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: *insecure,
+                tls_params: tls_params.clone(),
+            },
+            _ => ConnectionAddr::Tcp(host, port),
+        };
+        Line::new(Arc::clone(self), self.like.clone().set_addr(addr))
+    }
+}
 
 #[derive(Clone)]
 pub(crate) struct Line(Arc<Inner>);
 
 struct Inner {
-    client: Client,
-    config: AsyncConnectionConfig,
+    dial: Arc<Dial>,
+    to: ConnectionInfo,
     current: Mutex<Current>,
+    /// Another connection to the same server.
+    beside: OnceLock<Line>,
 }
 
 #[derive(Default)]
@@ -27,20 +77,41 @@ struct Current {
     /// Which attempt it is. A number, for whoever held the attempt itself would keep its connection
     /// alive.
     number: u64,
+    /// How many attempts have failed since the last that did not.
+    failures: u32,
+    /// Before that nobody connects.
+    rests_until: Option<Instant>,
 }
 
 /// One attempt to connect, and what it came to: `None` while it is under way.
-type Attempt = watch::Receiver<Option<Result<MultiplexedConnection, RedisError>>>;
+type Attempt = watch::Receiver<Option<Result<Opened, RedisError>>>;
+
+#[derive(Clone)]
+struct Opened {
+    connection: MultiplexedConnection,
+    /// Which credentials the server was shown last.
+    shown: Arc<AtomicU64>,
+}
 
 impl Line {
-    pub(crate) fn new(client: Client, config: AsyncConnectionConfig) -> Self {
-        Self(Arc::new(Inner { client, config, current: Mutex::default() }))
+    fn new(dial: Arc<Dial>, to: ConnectionInfo) -> Self {
+        let inner = Inner { dial, to, current: Mutex::default(), beside: OnceLock::new() };
+        Self(Arc::new(inner))
+    }
+
+    /// Where it leads.
+    pub(crate) fn addr(&self) -> &ConnectionAddr {
+        self.0.to.addr()
+    }
+
+    /// A second line to the same server, for what holds up all that comes behind it.
+    pub(crate) fn beside(&self) -> &Self {
+        self.0.beside.get_or_init(|| Self::new(Arc::clone(&self.0.dial), self.0.to.clone()))
     }
 
     /// The connection: the one there is, or a new one. All who wait for a new one wait for the same
     /// attempt, which goes on if they stop waiting. After a failed attempt the next caller makes
-    /// another, so that calls fail as fast as the server refuses, and the first after its return
-    /// succeeds.
+    /// another, which begins after a rest; so the first call after the server's return succeeds.
     pub(crate) async fn connection(&self) -> Result<Connection, RedisError> {
         let (mut attempt, number) = self.attempt();
         // The task that holds the other end always sends; if the runtime ended it, nobody is left.
@@ -49,7 +120,10 @@ impl Line {
             Err(_) => None,
         };
         match came_to {
-            Some(Ok(connection)) => Ok(Connection { connection, number, line: self.clone() }),
+            Some(Ok(opened)) => {
+                self.show_new_credentials(&opened);
+                Ok(Connection { connection: opened.connection, number, line: self.clone() })
+            }
             Some(Err(error)) => Err(error),
             None => Err(RedisError::from(std::io::Error::other("the runtime is shutting down"))),
         }
@@ -61,35 +135,71 @@ impl Line {
             Some(attempt) if is_good(attempt) => attempt.clone(),
             _ => {
                 current.number += 1;
-                let attempt = self.connect(current.number);
+                let attempt = self.connect(current.number, current.rests_until);
                 current.attempt.insert(attempt).clone()
             }
         };
         (attempt, current.number)
     }
 
-    fn connect(&self, number: u64) -> Attempt {
+    fn connect(&self, number: u64, rests_until: Option<Instant>) -> Attempt {
         let (sender, attempt) = watch::channel(None);
         // Weakly: the connection must not keep alive what keeps the connection.
         let line = Arc::downgrade(&self.0);
-        // A broken connection is forgotten when it breaks, not when the next request finds out.
-        let config = self.0.config.clone().set_push_sender(move |push: PushInfo| {
-            if push.kind == PushKind::Disconnection
-                && let Some(line) = line.upgrade()
-            {
-                Self(line).forget(number);
-            }
-            Ok::<(), std::convert::Infallible>(())
-        });
-        let client = self.0.client.clone();
+        let (dial, to) = (Arc::clone(&self.0.dial), self.0.to.clone());
         tokio::spawn(async move {
-            let connection = client.get_multiplexed_async_connection_with_config(&config).await;
-            if let Err(error) = &connection {
+            if let Some(until) = rests_until {
+                tokio::time::sleep_until(until).await;
+            }
+            // A broken connection is forgotten when it breaks, not when the next request finds out.
+            let config = AsyncConnectionConfig::new().set_push_sender({
+                let line = line.clone();
+                move |push: PushInfo| {
+                    if push.kind == PushKind::Disconnection
+                        && let Some(line) = line.upgrade()
+                    {
+                        Self(line).forget(number);
+                    }
+                    Ok::<(), std::convert::Infallible>(())
+                }
+            });
+            let opened = tokio::time::timeout(dial.within, dial.open(to, config)).await;
+            let opened = opened
+                .unwrap_or_else(|_| Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+            if let Err(error) = &opened {
                 tracing::debug!(event = "not_connected", %error, "could not connect to the store");
             }
-            sender.send_replace(Some(connection));
+            if let Some(line) = line.upgrade() {
+                Self(line).tried(opened.is_ok());
+            }
+            sender.send_replace(Some(opened));
         });
         attempt
+    }
+
+    fn tried(&self, succeeded: bool) {
+        let mut current = self.lock();
+        current.failures = if succeeded { 0 } else { current.failures.saturating_add(1) };
+        let rest = self.0.dial.reconnect.rest(current.failures);
+        current.rests_until = (!succeeded).then(|| Instant::now() + rest);
+    }
+
+    /// Tells a connection that there are new credentials. What is under way goes on with the old.
+    fn show_new_credentials(&self, opened: &Opened) {
+        let Some(credentials) = &self.0.dial.credentials else { return };
+        let newest = credentials.version();
+        if opened.shown.swap(newest, Ordering::SeqCst) == newest {
+            return;
+        }
+        let (login, mut connection) = (credentials.now(), opened.connection.clone());
+        tokio::spawn(async move {
+            let mut command = redis::cmd("AUTH");
+            command.arg(login.user).arg(login.password);
+            let answer = connection.send_packed_command(&command).await;
+            if let Err(error) = answer.and_then(Value::extract_error) {
+                tracing::warn!(event = "credentials_refused", %error, "the store refused the new credentials; its connection goes on with the old");
+            }
+        });
     }
 
     fn forget(&self, broken: u64) {
@@ -105,6 +215,48 @@ impl Line {
     }
 }
 
+impl Dial {
+    async fn open(
+        &self,
+        to: ConnectionInfo,
+        config: AsyncConnectionConfig,
+    ) -> Result<Opened, RedisError> {
+        // Under RESP3 the client hears at once that the connection broke, and connects anew before
+        // the next call needs it.
+        let mut settings = to.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        let mut shown = 0;
+        if let Some(credentials) = &self.credentials {
+            let login = credentials.now();
+            shown = login.version;
+            settings = settings.set_username(&login.user).set_password(&login.password);
+        }
+        let tcp = TcpSettings::default().set_user_timeout(SILENT_FOR);
+        let client = Client::open(to.set_redis_settings(settings).set_tcp_settings(tcp))?;
+        // Our own deadlines stand around every connect and every call.
+        let config = config.set_connection_timeout(None).set_response_timeout(None);
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        if self.primaries_only {
+            let role = connection.send_packed_command(&redis::cmd("ROLE")).await?;
+            if !is_primary(&role.extract_error()?) {
+                return Err(std::io::Error::other("the server is a replica").into());
+            }
+        }
+        if let Some(survey) = &self.survey {
+            survey.once(&mut connection).await;
+        }
+        Ok(Opened { connection, shown: Arc::new(AtomicU64::new(shown)) })
+    }
+}
+
+fn is_primary(role: &Value) -> bool {
+    let Value::Array(words) = role else { return false };
+    match words.first() {
+        Some(Value::BulkString(word)) => word == b"master",
+        Some(Value::SimpleString(word)) => word == "master",
+        _ => false,
+    }
+}
+
 /// Whether it may still connect, or has.
 fn is_good(attempt: &Attempt) -> bool {
     match &*attempt.borrow() {
@@ -117,19 +269,34 @@ fn is_good(attempt: &Attempt) -> bool {
 impl fmt::Debug for Line {
     // The client holds the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Line")
+        f.debug_tuple("Line").field(&self.addr().to_string()).finish()
     }
 }
 
 /// A connection, good for sending until it breaks.
 pub(crate) struct Connection {
-    pub(crate) connection: MultiplexedConnection,
+    connection: MultiplexedConnection,
     number: u64,
     line: Line,
 }
 
 impl Connection {
-    /// It broke: the next caller makes a new one.
+    /// Sends commands in one piece, so that nobody's come between, and returns their answers; the
+    /// first that is an error instead of all.
+    pub(crate) async fn ask(&mut self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        let count = commands.len();
+        let answers = self.connection.send_packed_commands(commands, 0, count).await;
+        let answers =
+            answers.and_then(|answers| answers.into_iter().map(Value::extract_error).collect());
+        if let Err(error) = &answers
+            && error.is_unrecoverable_error()
+        {
+            self.forget();
+        }
+        answers
+    }
+
+    /// It broke, or leads to the wrong server: the next caller makes a new one.
     pub(crate) fn forget(&self) {
         self.line.forget(self.number);
     }

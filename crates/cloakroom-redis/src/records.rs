@@ -45,17 +45,26 @@ async fn page(
     at_most: u32,
     patience: Patience,
 ) -> Result<Page, Failure> {
-    let (process, place) = from.as_str().split_once(' ').unwrap_or_default();
+    let mut from = from.as_str().split(' ');
+    let (at, process, place) = (from.next(), from.next(), from.next());
     // A place that is none is refused by the server, in words that nobody would understand.
-    let place = if place.parse::<u64>().is_ok() { place } else { "0" };
+    let place = place.filter(|place| place.parse::<u64>().is_ok()).unwrap_or("0");
+    let nodes = server.nodes(patience).await?;
+    // One that isn't there any more, as after a failover: the walk begins anew, and misses nobody.
+    let known = nodes.iter().position(|(name, _)| Some(&**name) == at);
+    let mut nodes = nodes.iter().skip(known.unwrap_or(0));
+    let Some((name, node)) = nodes.next() else {
+        return Ok(Page { sessions: Vec::new(), next: None });
+    };
+    let place = if known.is_some() { place } else { "0" };
     let mut scan = redis::cmd("SCAN");
     scan.arg(place).arg("MATCH").arg(keys::every_session(prefix)).arg("COUNT").arg(at_most.max(1));
-    let (next, found) = wire::scanned(server.ask(&scan, patience).await?)?;
+    let (next, found) = wire::scanned(server.ask(node, &scan, patience).await?)?;
     // Asked after the scan: that it is the same process now means that it was then.
-    let about = server.ask(redis::cmd("INFO").arg("server"), patience).await?;
+    let about = server.ask(node, redis::cmd("INFO").arg("server"), patience).await?;
     let same = wire::process(&about);
-    if place != "0" && process != same {
-        return Ok(Page { sessions: Vec::new(), next: Some(Cursor::default()) });
+    if place != "0" && process != Some(&same) {
+        return Ok(Page { sessions: Vec::new(), next: Some(Cursor::new(name.clone())) });
     }
     let mut looking = JoinSet::new();
     for id in found.iter().filter_map(|key| keys::id_in(prefix, key)) {
@@ -66,7 +75,10 @@ async fn page(
     while let Some(looked) = looking.join_next().await {
         sessions.extend(looked.map_err(Failure::before)??);
     }
-    let next = (next != "0").then(|| Cursor::new(format!("{same} {next}")));
+    let next = match nodes.next() {
+        _ if next != "0" => Some(Cursor::new(format!("{name} {same} {next}"))),
+        other => other.map(|(name, _)| Cursor::new(name.clone())),
+    };
     Ok(Page { sessions, next })
 }
 

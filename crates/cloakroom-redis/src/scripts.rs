@@ -37,6 +37,18 @@ pub static ROTATE: Script = Script {
     sha: LazyLock::new(|| sha_of(&ROTATE)),
 };
 
+/// Ends a session and answers what goes along into the one that a login makes in another slot.
+pub static SEAL: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/seal.lua")),
+    sha: LazyLock::new(|| sha_of(&SEAL)),
+};
+
+/// Says whether a login would find room.
+pub static ROOM: Script = Script {
+    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/room.lua")),
+    sha: LazyLock::new(|| sha_of(&ROOM)),
+};
+
 /// Ends a session.
 pub static END: Script = Script {
     text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/end.lua")),

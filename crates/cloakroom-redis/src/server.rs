@@ -1,157 +1,386 @@
-//! Calls to the server. One waits as long as its caller has patience and no longer, and nothing is
+//! Calls to the servers. One waits as long as its caller has patience and no longer, and nothing is
 //! sent twice that can have happened.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cloakroom::store::{Happened, Patience};
-use redis::io::tcp::TcpSettings;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ErrorKind, IntoConnectionInfo,
-    ProtocolVersion, RedisError, ServerErrorKind, Value,
-};
+use redis::{Cmd, ConnectionAddr, ConnectionInfo, Pipeline, RedisError, Value};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
-use crate::line::Line;
+use crate::address::{Address, Deployment, InvalidUrl};
+use crate::answers::{self, Next};
+use crate::backoff::random;
+use crate::cluster::Cluster;
+use crate::line::{Dial, Line};
+use crate::place::Place;
+use crate::sentinel::Sentinels;
+use crate::settings::{Backoff, Durable, RedisSettings};
+use crate::slot;
+use crate::start::Survey;
 use crate::wire::{Call, Garbled};
 
-/// How long one attempt to connect takes at most. Requests don't wait for it beyond their patience.
-const CONNECT_WITHIN: Duration = Duration::from_secs(1);
-/// A peer that acknowledges nothing for so long is gone, and the connection is made anew.
-const SILENT_FOR: Duration = Duration::from_secs(2);
+/// So many redirects are followed at once; then the cluster is given a moment to agree with itself.
+const AT_ONCE: u32 = 4;
 
-/// The URL names no server, or there is no runtime to connect with.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidUrl {
-    /// The URL can't be read. The message holds nothing of it, for it may hold a password.
-    #[error(
-        "the store's URL can't be read ({0}): it takes redis://HOST:PORT, rediss://HOST:PORT (TLS) or \
-         unix:///PATH, with USER:PASSWORD@ before the host and /DATABASE after the port if need be"
-    )]
-    Url(String),
-    /// `#insecure` would accept any certificate.
-    #[error("a URL that ends in #insecure would accept any certificate, and is refused")]
-    Insecure,
-    /// Connections live in a tokio runtime.
-    #[error("a RedisStore is opened inside a tokio runtime, for example in #[tokio::main]")]
-    NoRuntime,
-}
-
+/// The server, or servers, of a store. Clones share their connections.
 #[derive(Clone)]
 pub(crate) struct Server {
-    line: Line,
+    place: Place,
     /// Without credentials.
     name: String,
+    durable: Option<Durable>,
+    in_flight: Arc<Semaphore>,
+    /// How long work may take that nobody waits for.
+    answer_within: Duration,
 }
 
 /// A call that came to nothing.
+#[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) happened: Happened,
-    /// The server does not know the script, and has not run it.
-    no_script: bool,
     pub(crate) reason: Box<dyn std::error::Error + Send + Sync>,
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {0:?}")]
-struct TooLate(Duration);
+enum TooLate {
+    #[error("no answer within {0:?}")]
+    NoAnswer(Duration),
+    #[error("not within {0:?}: {1}")]
+    Because(Duration, RedisError),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{have} of {wanted} replicas have it")]
+struct TooFewReplicas {
+    have: i64,
+    wanted: usize,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the server is a node of a cluster: the URL has to begin with redis+cluster:// or rediss+cluster:// ({0})"
+)]
+struct IsOfACluster(RedisError);
+
+/// How far a call has come, for when its caller's patience ends.
+#[derive(Default)]
+struct Progress {
+    /// Whether it can have happened.
+    sent: AtomicBool,
+    /// Why it has not happened yet.
+    failure: Mutex<Option<RedisError>>,
+}
+
+/// Where a call goes next.
+enum Way {
+    /// To whoever serves it.
+    Usual,
+    Moved(Line),
+    Asked(Line),
+}
 
 impl Server {
     /// Connects at the first call, so that a service starts while its server is away.
-    pub(crate) fn open(url: &str) -> Result<Self, InvalidUrl> {
+    pub(crate) fn open(url: &str, settings: &RedisSettings) -> Result<Self, InvalidUrl> {
         Handle::try_current().map_err(|_| InvalidUrl::NoRuntime)?;
-        let unreadable = |error: RedisError| InvalidUrl::Url(error.category().to_owned());
-        let info = url.into_connection_info().map_err(unreadable)?;
-        if let ConnectionAddr::TcpTls { insecure, .. } = info.addr() {
-            if *insecure {
-                return Err(InvalidUrl::Insecure);
+        let Address { deployment, hosts } = Address::parse(url, &settings.tls)?;
+        let name = hosts.iter().map(|host| host.addr().to_string()).collect::<Vec<_>>().join(",");
+        let Some(like) = hosts.first().cloned() else { return Err(InvalidUrl::SeveralHosts) };
+        let dial = Dial {
+            like,
+            credentials: settings.credentials.clone(),
+            within: settings.connect_within,
+            reconnect: settings.reconnect,
+            primaries_only: false,
+            survey: Some(Arc::new(Survey::default())),
+        };
+        let (every, within) = (settings.topology_every, settings.answer_within);
+        let place = match deployment {
+            Deployment::One => Place::One(Arc::new(dial).to_first()),
+            Deployment::Cluster => Place::Cluster(Cluster::new(
+                dial,
+                hosts.iter().filter_map(tcp).collect(),
+                every,
+                within,
+            )),
+            Deployment::Sentinel { primary, user, password } => {
+                let lines = lines_to_sentinels(&dial, &hosts, user, password);
+                let dial = Dial { primaries_only: true, ..dial };
+                Place::Sentinels(Sentinels::new(lines, dial, primary, every, within))
             }
-            // rustls wants one provider for the process; an application's own choice stands.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-        }
-        let name = info.addr().to_string();
-        // Under RESP3 the client hears at once that the connection broke, and connects anew before
-        // the next call needs it.
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let info = info
-            .set_redis_settings(settings)
-            .set_tcp_settings(TcpSettings::default().set_user_timeout(SILENT_FOR));
-        let client = Client::open(info).map_err(unreadable)?;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_WITHIN))
-            // Our own deadline stands around every call.
-            .set_response_timeout(None);
-        Ok(Self { line: Line::new(client, config), name })
+        };
+        let in_flight =
+            Arc::new(Semaphore::new(settings.in_flight.get().min(Semaphore::MAX_PERMITS)));
+        Ok(Self { place, name, durable: settings.durable, in_flight, answer_within: within })
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
+    /// How long work may take that nobody waits for.
+    pub(crate) fn in_the_background(&self) -> Patience {
+        Patience(self.answer_within)
+    }
+
+    /// Whether no script can have both keys.
+    pub(crate) fn parts(&self, key: &str, other: &str) -> bool {
+        matches!(self.place, Place::Cluster(_)) && slot::of(key) != slot::of(other)
+    }
+
     pub(crate) async fn call(&self, call: &Call, patience: Patience) -> Result<Value, Failure> {
-        let sent = AtomicBool::new(false);
-        let answer = async {
-            match self.send(&call.command("EVALSHA", call.script.sha()), &sent).await {
-                // The server has forgotten the script, so it has not run it. One that was flushed or
-                // failed over learns it again in passing.
-                Err(failure) if failure.no_script => {
-                    self.send(&call.command("EVAL", call.script.text), &sent).await
-                }
-                other => other,
+        let progress = Progress::default();
+        let slot = call.keys.first().map_or(0, |key| slot::of(key));
+        let durable = self.durable.filter(|_| call.lasting);
+        let command = |with_text: bool| {
+            let script = call.script;
+            if with_text {
+                call.command("EVAL", script.text)
+            } else {
+                call.command("EVALSHA", script.sha())
             }
         };
-        within(patience, answer, &sent).await
+        self.within(patience, self.send(slot, command, durable, &progress), &progress).await
     }
 
     pub(crate) async fn ping(&self, patience: Patience) -> Result<(), Failure> {
-        self.ask(&redis::cmd("PING"), patience).await.map(drop)
+        let progress = Progress::default();
+        // Any node will do; every time another. Less than COUNT, for random() is less than 1.
+        let slot = (random() * f64::from(slot::COUNT)) as u16;
+        let ping = |_| redis::cmd("PING");
+        self.within(patience, self.send(slot, ping, None, &progress), &progress).await.map(drop)
     }
 
-    /// A command that changes nothing.
-    pub(crate) async fn ask(&self, command: &Cmd, patience: Patience) -> Result<Value, Failure> {
-        let sent = AtomicBool::new(false);
-        within(patience, self.send(command, &sent), &sent).await
+    /// The nodes that keep sessions, and their names, in an order that stays.
+    pub(crate) async fn nodes(&self, patience: Patience) -> Result<Vec<(String, Line)>, Failure> {
+        let nodes = async { self.place.nodes().await.map_err(|e| Failure::of(Happened::No, e)) };
+        self.within(patience, nodes, &Progress::default()).await
     }
 
-    /// Notes in `sent` that from now on the command can have happened.
-    async fn send(&self, command: &Cmd, sent: &AtomicBool) -> Result<Value, Failure> {
-        let mut line = match self.line.connection().await {
-            Ok(line) => line,
-            Err(error) => return Err(Failure::of(Happened::No, error)),
+    /// Asks one node what changes nothing.
+    pub(crate) async fn ask(
+        &self,
+        node: &Line,
+        command: &Cmd,
+        patience: Patience,
+    ) -> Result<Value, Failure> {
+        let answer = async {
+            let mut connection = node.connection().await?;
+            let mut commands = Pipeline::new();
+            commands.add_command(command.clone());
+            connection.ask(&commands).await
         };
-        sent.store(true, Ordering::SeqCst);
-        let answer = line.connection.send_packed_command(command).await;
-        answer.and_then(Value::extract_error).map_err(|error| {
-            if error.is_unrecoverable_error() || is_of_a_replica(&error) {
-                line.forget();
+        let answer = async { answer.await.map_err(|error| Failure::of(Happened::No, error)) };
+        let answers = self.within(patience, answer, &Progress::default()).await?;
+        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+    }
+
+    /// Sends a command until it is carried out, refused for good, or may have happened.
+    async fn send(
+        &self,
+        slot: u16,
+        command: impl Fn(bool) -> Cmd,
+        durable: Option<Durable>,
+        progress: &Progress,
+    ) -> Result<Value, Failure> {
+        // The semaphore is never closed.
+        let _turn = self.in_flight.acquire().await;
+        let (mut way, mut with_text, mut tries, mut anew) = (Way::Usual, false, 0, false);
+        loop {
+            tries += 1;
+            let asked = matches!(way, Way::Asked(_));
+            let line = match std::mem::replace(&mut way, Way::Usual) {
+                Way::Usual => self.place.line(slot).await,
+                Way::Moved(line) | Way::Asked(line) => Ok(line),
+            };
+            let connection = match &line {
+                Ok(line) if durable.is_some() => line.beside().connection().await,
+                Ok(line) => line.connection().await,
+                Err(error) => Err(error.clone()),
+            };
+            let (line, mut connection) = match (line, connection) {
+                (Ok(line), Ok(connection)) => (line, connection),
+                (_, Err(error)) | (Err(error), _) => {
+                    if matches!(self.place, Place::One(_)) {
+                        return Err(Failure::of(Happened::No, error));
+                    }
+                    progress.hindered_by(error);
+                    self.place.find_anew().await;
+                    pause(tries).await;
+                    continue;
+                }
+            };
+
+            let mut commands = Pipeline::new();
+            if asked {
+                commands.cmd("ASKING");
             }
-            // An error that the server answered came before the first write: that is how the
-            // scripts are ordered.
-            let answered = error.code().is_some();
-            Failure::of(if answered { Happened::No } else { Happened::Perhaps }, error)
-        })
+            commands.add_command(command(with_text));
+            if let Some(durable) = durable {
+                commands
+                    .cmd("WAIT")
+                    .arg(durable.replicas.get())
+                    .arg(durable.within.as_millis() as u64);
+            }
+            progress.sent.store(true, Ordering::SeqCst);
+            let error = match connection.ask(&commands).await {
+                Ok(answers) => return answered(answers, asked, durable),
+                Err(error) => error,
+            };
+            let Some((happened, next)) = answers::about(&error) else {
+                self.place.doubt();
+                return Err(Failure::of(Happened::Perhaps, error));
+            };
+            if happened == Happened::Perhaps {
+                return Err(Failure::of(happened, error));
+            }
+            // It was refused. From here on it has not happened, until it is sent again.
+            progress.sent.store(false, Ordering::SeqCst);
+            progress.hindered_by(error.clone());
+            let at = |node: &str| match &self.place {
+                Place::Cluster(cluster) => cluster.at(node, &line),
+                Place::One(_) | Place::Sentinels(_) => None,
+            };
+            match next {
+                Next::WithText if !with_text => with_text = true,
+                Next::Moved(node) => match (&self.place, at(&node)) {
+                    (Place::Cluster(cluster), Some(owner)) => {
+                        cluster.learn(slot, owner.clone());
+                        way = Way::Moved(owner);
+                    }
+                    _ => {
+                        let reason = IsOfACluster(error).into();
+                        return Err(Failure { happened: Happened::No, reason });
+                    }
+                },
+                Next::Ask(node) => match at(&node) {
+                    Some(node) => way = Way::Asked(node),
+                    None => return Err(Failure::of(Happened::No, error)),
+                },
+                Next::Later => {
+                    // Which node serves the slot may be about to change.
+                    self.place.doubt();
+                    pause(tries).await;
+                }
+                Next::Anew if !anew => {
+                    anew = true;
+                    connection.forget();
+                }
+                Next::Elsewhere => {
+                    connection.forget();
+                    if matches!(self.place, Place::One(_)) {
+                        // Its name may lead elsewhere by now, or in a minute: one look has to do.
+                        if std::mem::replace(&mut anew, true) {
+                            return Err(Failure::of(Happened::No, error));
+                        }
+                    } else {
+                        self.place.find_anew().await;
+                        pause(tries).await;
+                    }
+                }
+                Next::WithText | Next::Anew | Next::Nothing => {
+                    return Err(Failure::of(Happened::No, error));
+                }
+            }
+            if tries > AT_ONCE {
+                pause(tries - AT_ONCE).await;
+            }
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        Patience(patience): Patience,
+        answer: impl Future<Output = Result<T, Failure>>,
+        progress: &Progress,
+    ) -> Result<T, Failure> {
+        if let Ok(answer) = tokio::time::timeout(patience, answer).await {
+            return answer;
+        }
+        let failure = progress.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if progress.sent.load(Ordering::SeqCst) {
+            // A server that hangs looks like a slow one; another may have taken its place.
+            self.place.doubt();
+            let reason = TooLate::NoAnswer(patience).into();
+            return Err(Failure { happened: Happened::Perhaps, reason });
+        }
+        let reason = match failure {
+            Some(failure) => TooLate::Because(patience, failure),
+            None => TooLate::NoAnswer(patience),
+        };
+        Err(Failure { happened: Happened::No, reason: reason.into() })
     }
 }
 
-/// A primary that became a replica keeps the connection, though its name may lead to the new primary.
-fn is_of_a_replica(error: &RedisError) -> bool {
-    // Before Redis 7 an error inside a script is a part of another's text.
-    let wrapped = |detail: &str| detail.contains("-READONLY ");
-    matches!(
-        error.kind(),
-        ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-    ) || error.detail().is_some_and(wrapped)
+/// Between two tries of a call.
+async fn pause(tries: u32) {
+    // A sleep, because no server tells anybody when it is ready.
+    tokio::time::sleep(Backoff::OF_A_CALL.rest(tries)).await;
+}
+
+/// The answer to the command itself, if enough replicas have it.
+fn answered(answers: Vec<Value>, asked: bool, durable: Option<Durable>) -> Result<Value, Failure> {
+    let mut answers = answers.into_iter().skip(usize::from(asked));
+    let Some(answer) = answers.next() else { return Err(Garbled::nothing().into()) };
+    if let Some(durable) = durable {
+        let wanted = durable.replicas.get();
+        let have = match answers.next() {
+            Some(Value::Int(have)) => have,
+            _ => return Err(Garbled::nothing().into()),
+        };
+        if usize::try_from(have).unwrap_or(0) < wanted {
+            let reason = TooFewReplicas { have, wanted }.into();
+            return Err(Failure { happened: Happened::Perhaps, reason });
+        }
+    }
+    Ok(answer)
+}
+
+fn tcp(host: &ConnectionInfo) -> Option<(String, u16)> {
+    match host.addr() {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            Some((host.clone(), *port))
+        }
+        _ => None,
+    }
+}
+
+/// Sentinels have credentials of their own, and no database.
+fn lines_to_sentinels(
+    dial: &Dial,
+    hosts: &[ConnectionInfo],
+    user: Option<String>,
+    password: Option<String>,
+) -> Vec<Line> {
+    let mut settings = redis::RedisConnectionInfo::default();
+    if let Some(user) = user {
+        settings = settings.set_username(user);
+    }
+    if let Some(password) = password {
+        settings = settings.set_password(password);
+    }
+    let like = dial.like.clone().set_redis_settings(settings);
+    let dial = Arc::new(Dial { like, credentials: None, survey: None, ..dial.clone() });
+    hosts.iter().filter_map(tcp).map(|(host, port)| dial.to(&host, port)).collect()
+}
+
+impl Progress {
+    fn hindered_by(&self, failure: RedisError) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    }
 }
 
 impl Failure {
     /// One that was found before anything was sent.
     pub(crate) fn before(reason: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self { happened: Happened::No, no_script: false, reason: reason.into() }
+        Self { happened: Happened::No, reason: reason.into() }
     }
 
     fn of(happened: Happened, error: RedisError) -> Self {
-        let no_script = error.kind() == ErrorKind::Server(ServerErrorKind::NoScript);
-        Self { happened, no_script, reason: error.into() }
+        Self { happened, reason: error.into() }
     }
 }
 
@@ -166,25 +395,8 @@ impl Call {
     }
 }
 
-async fn within<T>(
-    Patience(patience): Patience,
-    answer: impl Future<Output = Result<T, Failure>>,
-    sent: &AtomicBool,
-) -> Result<T, Failure> {
-    match tokio::time::timeout(patience, answer).await {
-        Ok(answer) => answer,
-        Err(_) => {
-            let reason = TooLate(patience).into();
-            // While there was no connection, nothing was sent.
-            let sent = sent.load(Ordering::SeqCst);
-            let happened = if sent { Happened::Perhaps } else { Happened::No };
-            Err(Failure { happened, no_script: false, reason })
-        }
-    }
-}
-
 impl From<Garbled> for Failure {
     fn from(garbled: Garbled) -> Self {
-        Self { happened: Happened::Perhaps, no_script: false, reason: garbled.into() }
+        Self { happened: Happened::Perhaps, reason: garbled.into() }
     }
 }

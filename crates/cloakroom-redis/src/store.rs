@@ -2,23 +2,23 @@
 
 use std::fmt;
 use std::future::Future;
-use std::time::Duration;
 
+use cloakroom::change::Fields;
 use cloakroom::store::{
-    Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, ListOf, Page, Patience, Rotate,
-    Rotated, Store, Verb, Which,
+    Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, Happened, ListOf, Login, Page,
+    Patience, Rotate, Rotated, Store, User, Verb, WhenFull, Which, Why,
 };
-use cloakroom::{Prefix, SessionId, StoreError, Tag, User};
+use cloakroom::{FieldName, Lifetime, Prefix, SessionId, StoreError, Tag};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
+use crate::address::InvalidUrl;
 use crate::keys;
-use crate::server::{Failure, InvalidUrl, Server};
-use crate::wire::{self, Oddity, Reply, users};
+use crate::server::{Failure, Server};
+use crate::settings::RedisSettings;
+use crate::wire::{self, Oddity, Reply, Sealed, users};
 
-/// How long work that nobody waits for may take.
-const IN_THE_BACKGROUND: Patience = Patience(Duration::from_secs(5));
-
-/// Sessions in Redis, Valkey or ElastiCache. Clones share one connection.
+/// Sessions in Redis, Valkey or ElastiCache. Clones share their connections.
 #[derive(Clone)]
 pub struct RedisStore {
     pub(crate) server: Server,
@@ -26,19 +26,72 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// A store at a URL: `redis://`, `rediss://` (TLS, system roots) or `unix://`, with user,
-    /// password and database. Connects at the first use, and again whenever the connection breaks.
+    /// A store at a URL, with the defaults of [`RedisSettings`].
     ///
-    /// An attempt to connect takes a second at most; a request waits no longer than its patience.
+    /// | deployment | URL |
+    /// |---|---|
+    /// | one server, or a primary behind one name | `redis://HOST:PORT`, `unix:///PATH` |
+    /// | a cluster; the hosts are some of its nodes | `redis+cluster://HOST:PORT,HOST:PORT` |
+    /// | a primary found by sentinels | `redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY` |
     ///
-    /// Errors if the URL can't be read, or outside of a tokio runtime.
+    /// `rediss` is TLS, verified against the system's roots or those of the settings. `USER:PASSWORD@`
+    /// stands before the hosts, `/DATABASE` at the end. `valkey` is as good as `redis`, `-` as `+`, and
+    /// `?cluster=true` as `+cluster`. Sentinels that want a password of their own find it in
+    /// `?sentinel_user=..&sentinel_password=..`.
+    ///
+    /// Connects at the first use, and again whenever a connection breaks. Errors if the URL can't be
+    /// read, or outside of a tokio runtime.
     pub fn open(url: &str, prefix: Prefix) -> Result<Self, InvalidUrl> {
-        Ok(Self { server: Server::open(url)?, prefix })
+        Self::open_with(url, prefix, &RedisSettings::default())
     }
 
-    /// Where it is, without credentials: `HOST:PORT`, or the path of a socket.
+    /// The same with other settings.
+    pub fn open_with(
+        url: &str,
+        prefix: Prefix,
+        settings: &RedisSettings,
+    ) -> Result<Self, InvalidUrl> {
+        Ok(Self { server: Server::open(url, settings)?, prefix })
+    }
+
+    /// Where it is, without credentials: `HOST:PORT`, several of them, or the path of a socket.
     pub fn server(&self) -> &str {
         self.server.name()
+    }
+
+    /// A login across slots, which no script can span: room is looked for, if the limit refuses; the
+    /// old session is sealed; the new one is made. Two or three trips.
+    async fn log_in_elsewhere(
+        &self,
+        rotate: &Rotate<'_>,
+        terms: &Terms<'_>,
+        Patience(patience): Patience,
+    ) -> Result<Rotated, Failure> {
+        let begun = Instant::now();
+        let rest = || Patience(patience.saturating_sub(begun.elapsed()));
+        let Terms { login, lifetime, remembered, carried, fields } = *terms;
+        if login.limit.is_some_and(|limit| limit.when_full == WhenFull::Refuse) {
+            let room = wire::room(&self.prefix, rotate.new, &login);
+            if !wire::has_room(self.server.call(&room, rest()).await?)? {
+                return Ok(Rotated::Full);
+            }
+        }
+        let seal = wire::seal(&self.prefix, rotate, carried, fields);
+        let sealed = self.server.call(&seal, rest()).await?;
+        let fields = match wire::sealed(rotate.limits, sealed)? {
+            Sealed::Done(fields) => fields,
+            Sealed::Refused(refusal) => return Ok(Rotated::Refused(refusal)),
+        };
+        let login = Some(login);
+        let new = Create { id: rotate.new, lifetime, remembered, fields: &fields, login };
+        let value = self.server.call(&wire::create(&self.prefix, &new), rest()).await;
+        // The old session is gone, so it is never said that nothing has happened.
+        let value = value.map_err(|f| Failure { happened: Happened::Perhaps, ..f })?;
+        Ok(match self.settle(rotate.new, wire::created(rotate.new, value)?) {
+            Created::Done(snapshot, pushed_out) => Rotated::Done(snapshot, pushed_out),
+            Created::Full => Rotated::Full,
+            Created::Taken => Rotated::Taken,
+        })
     }
 
     pub(crate) fn failed(
@@ -47,7 +100,7 @@ impl RedisStore {
         session: Option<SessionId>,
         failure: Failure,
     ) -> StoreError {
-        let Failure { happened, reason, .. } = failure;
+        let Failure { happened, reason } = failure;
         StoreError { verb, session, store: self.server.name().to_owned(), happened, reason }
     }
 
@@ -113,6 +166,15 @@ impl RedisStore {
     }
 }
 
+/// What is said of a login; see [`Why::Login`].
+struct Terms<'a> {
+    login: Login<'a>,
+    lifetime: Lifetime,
+    remembered: bool,
+    carried: &'a [FieldName],
+    fields: &'a Fields,
+}
+
 impl Store for RedisStore {
     fn prefix(&self) -> &Prefix {
         &self.prefix
@@ -144,6 +206,16 @@ impl Store for RedisStore {
 
     fn rotate<'a>(&'a self, rotate: Rotate<'a>, patience: Patience) -> Answer<'a, Rotated> {
         Box::pin(async move {
+            if let Why::Login { login, lifetime, remembered, carried, fields } = rotate.why
+                && self.server.parts(
+                    &keys::session(&self.prefix, rotate.old),
+                    &keys::session(&self.prefix, rotate.new),
+                )
+            {
+                let terms = Terms { login, lifetime, remembered, carried, fields };
+                let rotated = self.log_in_elsewhere(&rotate, &terms, patience).await;
+                return rotated.map_err(|f| self.failed(Verb::Rotate, Some(*rotate.old), f));
+            }
             let call = wire::rotate(&self.prefix, &rotate);
             let value = self.server.call(&call, patience).await;
             let reply = value.and_then(|v| Ok(wire::rotated(rotate.new, rotate.limits, v)?));
@@ -200,7 +272,7 @@ impl Store for RedisStore {
             if left && !matches!(end.which, Which::One(_)) {
                 let (store, tag) = (self.clone(), self.tag_of(end.user));
                 in_the_background(async move {
-                    if let Err(failure) = store.tidy(tag, IN_THE_BACKGROUND).await {
+                    if let Err(failure) = store.tidy(tag, store.server.in_the_background()).await {
                         let error = store.failed(Verb::EndOf, None, failure);
                         tracing::warn!(%error, "ended sessions could not be removed; they expire by themselves");
                     }
@@ -233,7 +305,7 @@ impl Store for RedisStore {
     fn abandon(&self, id: SessionId) {
         let store = self.clone();
         in_the_background(async move {
-            if let Err(error) = store.end(&id, IN_THE_BACKGROUND).await {
+            if let Err(error) = store.end(&id, store.server.in_the_background()).await {
                 tracing::warn!(%error, "a session could not be ended; it expires by itself");
             }
         });

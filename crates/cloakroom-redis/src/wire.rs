@@ -17,11 +17,16 @@ use redis::Value;
 use crate::keys;
 use crate::scripts::{self, Script};
 
+mod seal;
+pub(crate) use seal::{Sealed, has_room, room, seal, sealed};
+
 /// A call of a script.
 pub(crate) struct Call {
     pub(crate) script: &'static Script,
     pub(crate) keys: Vec<String>,
     pub(crate) arguments: Vec<Vec<u8>>,
+    /// Whether it is among those that the durable mode lets wait for replicas.
+    pub(crate) lasting: bool,
 }
 
 pub(crate) fn create(prefix: &Prefix, new: &Create<'_>) -> Call {
@@ -32,7 +37,8 @@ pub(crate) fn create(prefix: &Prefix, new: &Create<'_>) -> Call {
     }
     arguments.fields(new.fields);
     let keys = keys_of(prefix, new.id);
-    Call { script: &scripts::CREATE, keys, arguments: arguments.0 }
+    let lasting = new.login.is_some();
+    Call { script: &scripts::CREATE, keys, arguments: arguments.0, lasting }
 }
 
 pub(crate) fn apply(prefix: &Prefix, apply: &Apply<'_>) -> Call {
@@ -53,7 +59,8 @@ pub(crate) fn apply(prefix: &Prefix, apply: &Apply<'_>) -> Call {
         None => arguments.text("read"),
         Some(operation) => arguments.operation(operation),
     }
-    Call { script: &scripts::APPLY, keys: keys_of(prefix, apply.id), arguments: arguments.0 }
+    let keys = keys_of(prefix, apply.id);
+    Call { script: &scripts::APPLY, keys, arguments: arguments.0, lasting: false }
 }
 
 pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
@@ -78,16 +85,21 @@ pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
     let mut keys = vec![keys::session(prefix, rotate.old), keys::session(prefix, rotate.new)];
     keys.extend(keys::index(prefix, rotate.old));
     keys.extend(keys::index(prefix, rotate.new));
-    Call { script: &scripts::ROTATE, keys, arguments: arguments.0 }
+    Call { script: &scripts::ROTATE, keys, arguments: arguments.0, lasting: true }
 }
 
 pub(crate) fn end(prefix: &Prefix, id: &SessionId) -> Call {
-    Call { script: &scripts::END, keys: keys_of(prefix, id), arguments: Vec::new() }
+    Call { script: &scripts::END, keys: keys_of(prefix, id), arguments: Vec::new(), lasting: true }
 }
 
 /// Of whatever kind it is, if its id says that it is a user's.
 pub(crate) fn peek(prefix: &Prefix, id: &SessionId) -> Call {
-    Call { script: &scripts::PEEK, keys: keys_of(prefix, id), arguments: Vec::new() }
+    Call {
+        script: &scripts::PEEK,
+        keys: keys_of(prefix, id),
+        arguments: Vec::new(),
+        lasting: false,
+    }
 }
 
 pub(crate) fn restore(prefix: &Prefix, record: &Record) -> Call {
@@ -104,7 +116,7 @@ pub(crate) fn restore(prefix: &Prefix, record: &Record) -> Call {
     arguments.fields(fields);
     let mut keys = vec![keys::session(prefix, id), keys::note(prefix, id)];
     keys.extend(keys::index(prefix, id));
-    Call { script: &scripts::RESTORE, keys, arguments: arguments.0 }
+    Call { script: &scripts::RESTORE, keys, arguments: arguments.0, lasting: false }
 }
 
 fn keys_of(prefix: &Prefix, id: &SessionId) -> Vec<String> {
@@ -219,6 +231,12 @@ impl Arguments {
 #[derive(Debug, thiserror::Error)]
 #[error("the server answered a script in a form that is not the script's: {0}")]
 pub(crate) struct Garbled(&'static str);
+
+impl Garbled {
+    pub(crate) fn nothing() -> Self {
+        Self("nothing")
+    }
+}
 
 /// Something stood under the key that we did not write, or that a later version wrote. Logged by
 /// the caller; the session counts as [`Applied::Unknown`] or [`Applied::Ended`].

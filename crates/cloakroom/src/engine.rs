@@ -13,7 +13,7 @@
 mod records;
 mod users;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -404,8 +404,7 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 
 #[derive(Default)]
 struct Shard {
-    /// In the order of their ids, in which an operator walks over them.
-    records: BTreeMap<SessionId, Record>,
+    records: HashMap<SessionId, Record>,
     /// The index of each user: the sessions with an entry, the one with the least life left first.
     users: HashMap<Tag, BTreeSet<(Timestamp, SessionId)>>,
     /// Every record by when it ends, for the sweeper.

@@ -51,6 +51,14 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Moves a session to a new id: the old one is ended, the new one made, in the same step. It is
     /// a use, and renews the idle timeout. A login goes ahead when the old session is not alive, with
     /// nothing kept; if it is unknown, the writes count as those of a newcomer. [`Rotated::Taken`], [`Rotated::Full`] and [`Rotated::Refused`] end nobody.
+    ///
+    /// A store spread over several servers may do a login from an anonymous session, or from another
+    /// user's, in two steps and up to three trips: first the old session is ended, then the new one
+    /// made. What fails between the two leaves nobody logged in, and what the old session held is
+    /// lost; there are never two live sessions. The error of the second step is
+    /// [`Happened::Perhaps`]. [`Rotated::Refused`] still ends nobody, nor does a [`Rotated::Full`] that
+    /// could be known beforehand; one that another login brought about meanwhile, and
+    /// [`Rotated::Taken`], leave the old session ended.
     fn rotate<'a>(&'a self, rotate: Rotate<'a>, patience: Patience) -> Answer<'a, Rotated>;
 
     /// Ends a session. Ending it again is no error. Works when the store is full.

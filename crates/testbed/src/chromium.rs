@@ -147,24 +147,33 @@ impl Chromium {
         self.command("POST", "/back", &json!({}));
     }
 
-    /// Clicks what this CSS selector names first; a link or a button leads to another page, and that
-    /// one is there then.
+    /// Clicks what this CSS selector names first, and waits for nothing.
     #[track_caller]
     pub fn click(&self, selector: &str) {
+        let path = format!("/element/{}/click", self.find(selector));
+        self.command("POST", &path, &json!({}));
+    }
+
+    /// Clicks what leads to another page, or to the same page anew, and waits until that is there.
+    ///
+    /// # Panics
+    /// If the page stays.
+    #[track_caller]
+    pub fn follow(&self, selector: &str) {
         let page = format!("/session/{}/element/{}/name", self.session, self.find("html"));
-        let kind = self.element("GET", selector, "name", &Value::Null);
-        self.element("POST", selector, "click", &json!({}));
-        // The driver says that it was clicked, and not that this page is left.
-        if kind == "a" || kind == "button" {
-            let left = || self.try_ask("GET", &page, &Value::Null).is_err().then_some(());
-            assert!(eventually(PATIENCE, left).is_some(), "a click on {selector} led nowhere");
-        }
+        self.click(selector);
+        // A click is done before its navigation begins; the old page's elements end with it.
+        let left = || self.try_ask("GET", &page, &Value::Null).is_err().then_some(());
+        assert!(eventually(PATIENCE, left).is_some(), "{selector} leads nowhere");
+        let loaded = || (self.ask_page("return document.readyState") == "complete").then_some(());
+        assert!(eventually(PATIENCE, loaded).is_some(), "{} does not load", self.url());
     }
 
     /// Types into a field.
     #[track_caller]
     pub fn type_into(&self, selector: &str, text: &str) {
-        self.element("POST", selector, "value", &json!({ "text": text }));
+        let path = format!("/element/{}/value", self.find(selector));
+        self.command("POST", &path, &json!({ "text": text }));
     }
 
     /// Presses the Tab key.
@@ -186,7 +195,8 @@ impl Chromium {
     /// The text of what this CSS selector names first, as far as it can be seen.
     #[track_caller]
     pub fn text(&self, selector: &str) -> String {
-        self.element("GET", selector, "text", &Value::Null).as_str().unwrap().to_owned()
+        let path = format!("/element/{}/text", self.find(selector));
+        self.command("GET", &path, &Value::Null).as_str().unwrap().to_owned()
     }
 
     /// What a script answers; its body, with a `return`.
@@ -253,20 +263,6 @@ impl Chromium {
         self.command("POST", "/element", &how)[ELEMENT].as_str().unwrap().to_owned()
     }
 
-    /// Asks this of what the selector names first. If the next page came between, nothing was done,
-    /// and that page is asked.
-    #[track_caller]
-    fn element(&self, method: &str, selector: &str, what: &str, body: &Value) -> Value {
-        loop {
-            let path = format!("/session/{}/element/{}/{what}", self.session, self.find(selector));
-            match self.try_ask(method, &path, body) {
-                Ok(answer) => return answer,
-                Err(error) if error.contains("stale element reference") => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
     #[track_caller]
     fn command(&self, method: &str, path: &str, body: &Value) -> Value {
         self.ask(method, &format!("/session/{}{path}", self.session), body)
@@ -274,10 +270,10 @@ impl Chromium {
 
     #[track_caller]
     fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
-        self.try_ask(method, path, body).unwrap_or_else(|error| panic!("{error}"))
+        let answer = self.try_ask(method, path, body);
+        answer.unwrap_or_else(|error| panic!("{method} {path} {body}: {error}"))
     }
 
-    #[track_caller]
     fn try_ask(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let request = Request::new(self.addr, method, path).timeout(PATIENCE);
         let request = match body {
@@ -286,14 +282,11 @@ impl Chromium {
         };
         let response = request.send();
         let mut answer: Value = serde_json::from_slice(&response.body).unwrap();
-        if response.status != 200 {
-            let error = &answer["value"];
-            return Err(format!(
-                "{method} {path} {body}: {}: {}",
-                error["error"], error["message"]
-            ));
+        let value = answer["value"].take();
+        match response.status {
+            200 => Ok(value),
+            _ => Err(format!("{}: {}", value["error"], value["message"])),
         }
-        Ok(answer["value"].take())
     }
 }
 

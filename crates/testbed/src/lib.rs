@@ -4,6 +4,8 @@
 //! | room | what it gives |
 //! |---|---|
 //! | [`server`] | [`Server`]: a real Redis or Valkey that can be stopped, killed, restarted and looked into |
+//! | [`cluster`] | [`Cluster`]: three primaries and three replicas, slots that move |
+//! | [`sentinel`] | [`Sentinels`]: a primary, its replica and three sentinels |
 //! | [`proxy`] | [`Proxy`]: the network between a client and that server, with switches for what goes wrong |
 //! | [`http`] | [`Request`] and [`Response`]: HTTP/1.1 byte by byte; [`Browser`]: the same with a cookie [`Jar`] |
 //! | [`process`] | [`Program`]: a binary under test, such as the demo |
@@ -36,6 +38,8 @@
 pub mod child;
 pub mod resp;
 pub mod server;
+pub mod cluster;
+pub mod sentinel;
 pub mod proxy;
 pub mod http;
 pub mod process;
@@ -45,9 +49,11 @@ pub mod shell;
 
 pub use child::eventually;
 pub use chromium::{Chromium, Scripts, Setup};
+pub use cluster::Cluster;
 pub use http::{Browser, Jar, Request, Response, SetCookie};
 pub use process::Program;
 pub use proxy::Proxy;
 pub use resp::Reply;
+pub use sentinel::Sentinels;
 pub use server::{Monitor, Server};
 pub use shell::Shell;

@@ -34,6 +34,8 @@ const START: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many ports are tried before a server that won't start is given up.
 const ATTEMPTS: usize = 5;
+/// The option that makes a server a sentinel.
+const SENTINEL: &str = "--sentinel";
 /// How many keys one round trip asks about.
 const PAGE: usize = 500;
 
@@ -81,6 +83,11 @@ impl Server {
                 panic!("no server to test with: run `cargo xtask test`, which installs a server")
             }
         }
+    }
+
+    /// Starts `executable` as a sentinel, which watches over nobody yet.
+    pub(crate) fn start_sentinel(executable: &Path) -> Self {
+        Self::start_with(executable, &[SENTINEL])
     }
 
     /// Starts `executable` with more options, such as `&["--maxmemory", "2mb"]`. Of an option given
@@ -356,18 +363,24 @@ fn source(line: &str) -> &str {
 fn launch(executable: &Path, folder: &Path, port: u16, extra: &[String]) -> Option<OwnChild> {
     let log_file = File::options().create(true).append(true).open(folder.join("log")).unwrap();
     let mut command = Command::new(executable);
+    let is_sentinel = extra.iter().any(|option| option == SENTINEL);
+    if is_sentinel {
+        // A sentinel writes down there what it learns.
+        let file = folder.join("sentinel.conf");
+        File::options().create(true).append(true).open(&file).unwrap();
+        command.arg(file);
+    }
     command
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
         .arg("--unixsocket")
         .arg(socket(folder))
         .arg("--dir")
         .arg(folder)
-        .args(["--daemonize", "no", "--save", ""])
-        .args(["--appendonly", "yes", "--appendfsync", "no"])
-        .args(extra)
-        .stdin(Stdio::null())
-        .stdout(log_file.try_clone().unwrap())
-        .stderr(log_file);
+        .args(["--daemonize", "no"]);
+    if !is_sentinel {
+        command.args(["--save", "", "--appendonly", "yes", "--appendfsync", "no"]);
+    }
+    command.args(extra).stdin(Stdio::null()).stdout(log_file.try_clone().unwrap()).stderr(log_file);
     let mut child = OwnChild::spawn(&mut command)
         .unwrap_or_else(|error| panic!("{} can't be run: {error}", executable.display()));
 

@@ -10,7 +10,8 @@ use super::{
 pub(super) static TEXTS: Texts = Texts {
     frame: FrameTexts {
         pages: "ページ",
-        about: "このデモについて",
+        // Short: on a phone it stands beside the name and the switch.
+        about: "概要",
         devices: "デバイス",
         back: "トップページに戻る",
     },

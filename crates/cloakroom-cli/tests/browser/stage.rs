@@ -35,7 +35,7 @@ pub(crate) fn url(demo: &Program, path: &str) -> String {
 pub(crate) fn log_in(browser: &Chromium, demo: &Program, name: &str) {
     browser.open(&url(demo, "/login"));
     browser.type_into("#username", name);
-    browser.click("main button");
+    browser.follow("main button");
 }
 
 /// Logs in from elsewhere, with a browser that says of itself that it is this.

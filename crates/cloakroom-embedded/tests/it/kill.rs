@@ -9,14 +9,16 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloakroom::store::Store;
+use cloakroom::change::Change;
+use cloakroom::store::{Applied, Store};
 use cloakroom::{Prefix, SessionId, Tag};
-use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore};
+use cloakroom_embedded::{Durability, EmbeddedSettings, EmbeddedStore};
 use testbed::Program;
 
 use crate::house::*;
 
 const FOLDER: &str = "CLOAKROOM_TEST_FOLDER";
+const WINDOW: &str = "CLOAKROOM_TEST_WINDOW_MS";
 const WORKERS: usize = 8;
 
 /// Not a test: what is killed.
@@ -24,10 +26,20 @@ const WORKERS: usize = 8;
 #[ignore = "runs for ever; `nothing_acknowledged_is_lost_by_a_kill` starts and kills it"]
 fn load() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let settings = EmbeddedSettings { anonymous_at_most: 1_000_000, ..EmbeddedSettings::default() };
+    let window = std::env::var(WINDOW).ok().map(|ms| Duration::from_millis(ms.parse().unwrap()));
+    let durability = window.map_or(Durability::EveryWrite, Durability::Window);
+    let settings = EmbeddedSettings {
+        anonymous_at_most: 1_000_000,
+        durability,
+        ..EmbeddedSettings::default()
+    };
     let store = EmbeddedStore::open(folder, settings).unwrap();
     // One call a line, so that a line is whole or not there.
-    let say = |line: String| std::io::stdout().write_all(format!("{line}\n").as_bytes()).unwrap();
+    let begun = Instant::now();
+    let say = |line: String| {
+        let line = format!("{line} {}\n", begun.elapsed().as_millis());
+        std::io::stdout().write_all(line.as_bytes()).unwrap();
+    };
     say("opened".into());
     thread::scope(|scope| {
         for worker in 0..WORKERS {
@@ -56,27 +68,42 @@ fn load() {
     });
 }
 
-/// The last that a program said of each session.
-fn said(log: &str) -> BTreeMap<SessionId, (String, u64)> {
-    let mut last = BTreeMap::new();
+/// What a program said of a session.
+struct Said {
+    what: String,
+    worker: usize,
+    id: SessionId,
+    count: u64,
+    at: u64,
+}
+
+fn all_said(log: &str) -> Vec<Said> {
+    let mut said = Vec::new();
     // What stands behind the last line break was cut off.
     let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
     for line in whole.lines() {
         let words: Vec<&str> = line.split(' ').collect();
-        let [what @ ("alive" | "ending" | "ended"), worker, hash, count] = words[..] else {
+        let [what @ ("alive" | "ending" | "ended"), worker, hash, count, at] = words[..] else {
             continue;
         };
         let tag = Tag::of_user(&Prefix::default(), &format!("user {worker}"));
         let id = SessionId::parse(tag, hash).unwrap();
-        last.insert(id, (what.to_owned(), count.parse().unwrap()));
+        let (worker, count) = (worker.parse().unwrap(), count.parse().unwrap());
+        said.push(Said { what: what.to_owned(), worker, id, count, at: at.parse().unwrap() });
     }
-    last
+    said
 }
 
-fn start(folder: &Path) -> Program {
+/// The last that a program said of each session.
+fn said(log: &str) -> BTreeMap<SessionId, (String, u64)> {
+    all_said(log).into_iter().map(|said| (said.id, (said.what, said.count))).collect()
+}
+
+fn start(folder: &Path, also: &[(&str, &str)]) -> Program {
     let test = ["--exact", "kill::load", "--ignored", "--nocapture", "--test-threads", "1"];
     let program = std::env::current_exe().unwrap();
-    Program::start(program, &test, &[(FOLDER, folder.to_str().unwrap())])
+    let env = [&[(FOLDER, folder.to_str().unwrap())], also].concat();
+    Program::start(program, &test, &env)
 }
 
 #[test]
@@ -86,7 +113,7 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
     let mut told = 0;
     let mut reopening = Duration::ZERO;
     for cycle in 0..cycles {
-        let program = start(folder.path());
+        let program = start(folder.path(), &[]);
         program.wait_for_log("opened");
         // At another instant each time; what is under way then is what this is about.
         thread::sleep(Duration::from_millis(u64::from(cycle * 37 % 211)));
@@ -115,4 +142,60 @@ fn nothing_acknowledged_is_lost_by_a_kill() {
     }
     assert!(told > cycles, "only {told} sessions in {cycles} cycles");
     eprintln!("{cycles} kills, {told} sessions looked at, reopened within {reopening:?}");
+}
+
+/// With a window, what is left is a state that was: all that a worker did up to some instant, and
+/// nothing after it. That instant is no further back than the window, and the time that a
+/// transaction takes on a busy machine.
+#[test]
+fn a_kill_costs_no_more_than_the_window_and_nothing_comes_back() {
+    let cycles: u32 = std::env::var("CLOAKROOM_TEST_KILLS").map_or(50, |n| n.parse().unwrap()) / 10;
+    let (window, transaction) = (100, 900);
+    let (mut looked_at, mut lost) = (0, 0);
+    for cycle in 0..cycles.max(1) {
+        let folder = folder();
+        let program = start(folder.path(), &[(WINDOW, &window.to_string())]);
+        program.wait_for_log("opened");
+        // Long enough that most of it is older than the window.
+        thread::sleep(Duration::from_millis(1_200 + u64::from(cycle * 37 % 211)));
+        program.kill();
+        let log = program.log();
+        assert!(!log.contains("panicked"), "{log}");
+        let store = open(&folder);
+        let all = all_said(&log);
+        let end = all.iter().map(|said| said.at).max().unwrap_or_default();
+        for worker in 0..WORKERS {
+            let mut gone = None;
+            for said in all.iter().filter(|said| said.worker == worker && said.what != "ending") {
+                let found = pollster::block_on(apply(&store, said.id, &Change::read())).unwrap();
+                let there = match (&*said.what, found) {
+                    (_, Applied::Ended) => true,
+                    ("alive", Applied::Done(found, _)) => {
+                        number(found.fields.get(&COUNT)) >= said.count
+                    }
+                    _ => false,
+                };
+                looked_at += 1;
+                lost += u32::from(!there);
+                match (gone, there) {
+                    (Some(at), true) => panic!(
+                        "cycle {cycle}: what worker {worker} did at {at} ms is lost, and not what it \
+                         did at {} ms",
+                        said.at
+                    ),
+                    (None, false) => {
+                        let age = end - said.at;
+                        assert!(
+                            age <= window + transaction,
+                            "cycle {cycle}: lost {age} ms of writes"
+                        );
+                        gone = Some(said.at);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(looked_at > 100 * cycles, "only {looked_at} writes in {cycles} cycles");
+    eprintln!("{cycles} kills with a window of {window} ms: {lost} of {looked_at} writes lost");
 }

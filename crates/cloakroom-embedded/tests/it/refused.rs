@@ -6,6 +6,8 @@ use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore, OpenError};
 use redb::{Database, TableDefinition};
 use tempfile::TempDir;
 
+#[cfg(unix)]
+use crate::disk::Disk;
 use crate::house::*;
 
 fn open_in(folder: &TempDir) -> Result<EmbeddedStore, OpenError> {
@@ -170,5 +172,54 @@ fn a_folder_that_can_not_be_written_to_is_named() {
         let error = EmbeddedStore::open(&path, settings()).unwrap_err();
         assert!(matches!(error, OpenError::NotAccessible { .. }), "{error}");
         assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+    }
+}
+
+/// By permissions where they bind this user, else on a disk that is mounted read-only.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_read_only_is_refused_and_left_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let (disk, folder) = if is_root() {
+        let disk = Disk::mount(8).expect("root may mount no tmpfs here: run it as another user");
+        eprintln!("on a tmpfs mounted read-only");
+        let folder = disk.path().join("sessions");
+        (Some(disk), folder)
+    } else {
+        eprintln!("by permissions");
+        (None, tempfile::tempdir().unwrap().keep())
+    };
+    let open = || EmbeddedStore::open(&folder, EmbeddedSettings::default());
+    let store = open().unwrap();
+    let id = created(&store, Some("alice"));
+    drop(store);
+    let allow = |mode| fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).unwrap();
+    let files = ["sessions.redb", "acknowledged", "lock"].map(|name| folder.join(name));
+    let closed = |mode: u32| {
+        for file in &files {
+            fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    };
+    match &disk {
+        Some(disk) => disk.make_read_only(),
+        None => (closed(0o400), allow(0o500)).1,
+    }
+    let before = fs::read(&files[0]).unwrap();
+    let error = open().unwrap_err();
+    assert!(matches!(error, OpenError::NotAccessible { .. }), "{error}");
+    assert!(error.to_string().contains("that this user may write to"), "{error}");
+    let missing = folder.join("new");
+    let error = EmbeddedStore::open(&missing, EmbeddedSettings::default()).unwrap_err();
+    assert!(error.to_string().contains(missing.to_str().unwrap()), "{error}");
+    assert!(fs::read(&files[0]).unwrap() == before);
+    match &disk {
+        Some(disk) => disk.make_writable(),
+        None => (allow(0o700), closed(0o600)).1,
+    }
+    let store = open().unwrap();
+    assert_eq!(count_of(&store, id), Some(0));
+    drop(store);
+    if disk.is_none() {
+        fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -39,7 +39,14 @@ if redis.call('EXISTS', left) == 1 then
   redis.call('ZREMRANGEBYSCORE', left, '-inf', ms(now))
   redis.call('ZUNIONSTORE', left, 2, left, index, 'AGGREGATE', 'MAX')
   expire_with_last(left)
-  redis.call('UNLINK', index)
+  if kept then
+    -- Emptied around who is kept: in a slot on its way a key that is gone can't be made again.
+    local place = redis.call('ZRANK', index, id_of(meant))
+    redis.call('ZREMRANGEBYRANK', index, place + 1, -1)
+    if place > 0 then redis.call('ZREMRANGEBYRANK', index, 0, place - 1) end
+  else
+    redis.call('UNLINK', index)
+  end
 else
   redis.call('RENAME', index, left)
 end

@@ -46,25 +46,10 @@ if why == 'renewal' then
 else
   new = new_life()
   local who = login()
-  new.user, new.client, new.fields = who.user, who.client, {}
-  local carried, set = arguments(), arguments()
-  -- Who comes with an expired session is a newcomer: their writes count.
-  if gone == 'unknown' or old and (not old.user or old.user == who.user) then
-    local refused = refusal(count, bytes, fields, written, limit)
-    if refused then return refused end
-    if old and old.user then
-      new.fields = fields
-    else
-      for _, name in ipairs(carried) do new.fields[name] = fields[name] end
-    end
-  end
-  written, count, bytes = {}, size(new.fields)
-  for i = 1, #set, 2 do
-    new.fields[set[i]] = set[i + 1]
-    written[set[i]] = true
-  end
-  local refused = refusal(count, bytes, new.fields, written, limit)
-  if refused then return refused end
+  new.user, new.client = who.user, who.client
+  local kept, refused = taken_along(old, gone, fields, written, count, bytes, limit, who.user)
+  if not kept then return refused end
+  new.fields = kept
   local ends_old = old or gone == 'newer'
   out = pushed_out(new_index, who, ends_old and old_index == new_index and id_of(KEYS[1]))
   if not out then return { 'full' } end

@@ -46,7 +46,9 @@ local function ms(number) return string.format('%.0f', number) end
 local function id_of(key) return string.match(key, '[^:]+$') end
 
 local function leave_marker(key)
-  redis.call('UNLINK', key) -- never refused, and so allows what follows
+  -- Never refused by a full server, and so allows what follows. UNLINK would do as well, but after it
+  -- a node that hands the slot over would send us to the other one.
+  redis.call('PEXPIRE', key, '120000')
   redis.call('SET', key, 'ended', 'PX', '120000')
 end
 
@@ -323,4 +325,30 @@ local function end_one(key, index)
   end
   if why == 'ended' then return 'before' end
   return why, what
+end
+
+-- What a login takes along, from the arguments: the names that it carries, then the fields that it
+-- sets. `fields` are those of the old session with what was `written` to it, `count` and `bytes` what it held
+-- before, `gone` why there is none. Returns the fields of the new session, or nil and a refusal.
+local function taken_along(old, gone, fields, written, count, bytes, limit, user)
+  local carried, set = arguments(), arguments()
+  local kept = {}
+  -- Who comes with an expired session is a newcomer: their writes count.
+  if gone == 'unknown' or old and (not old.user or old.user == user) then
+    local refused = refusal(count, bytes, fields, written, limit)
+    if refused then return nil, refused end
+    if old and old.user then
+      kept = fields
+    else
+      for _, name in ipairs(carried) do kept[name] = fields[name] end
+    end
+  end
+  written, count, bytes = {}, size(kept)
+  for i = 1, #set, 2 do
+    kept[set[i]] = set[i + 1]
+    written[set[i]] = true
+  end
+  local refused = refusal(count, bytes, kept, written, limit)
+  if refused then return nil, refused end
+  return kept
 end

@@ -16,13 +16,13 @@ pub(crate) fn list(key: String, after: Option<Cursor>, at_most: u32) -> Call {
         arguments.number(until.as_millis());
         arguments.text(&id.hash());
     }
-    Call { script: &scripts::LIST, keys: vec![key], arguments: arguments.0 }
+    Call { script: &scripts::LIST, keys: vec![key], arguments: arguments.0, lasting: false }
 }
 
 /// How many sessions a user has.
 pub(crate) fn count(prefix: &Prefix, tag: Tag) -> Call {
     let keys = vec![keys::index_of(prefix, tag)];
-    Call { script: &scripts::COUNT, keys, arguments: Vec::new() }
+    Call { script: &scripts::COUNT, keys, arguments: Vec::new(), lasting: false }
 }
 
 /// What these sessions say of themselves.
@@ -31,7 +31,7 @@ pub(crate) fn look(prefix: &Prefix, user: &User, tag: Tag, ids: &[SessionId]) ->
     arguments.text(user.as_str());
     let sessions = ids.iter().map(|id| keys::session(prefix, id));
     let keys = std::iter::once(keys::index_of(prefix, tag)).chain(sessions).collect();
-    Call { script: &scripts::LOOK, keys, arguments: arguments.0 }
+    Call { script: &scripts::LOOK, keys, arguments: arguments.0, lasting: false }
 }
 
 pub(crate) fn end_of(prefix: &Prefix, tag: Tag, end: &EndOf<'_>) -> Call {
@@ -45,13 +45,13 @@ pub(crate) fn end_of(prefix: &Prefix, tag: Tag, end: &EndOf<'_>) -> Call {
     arguments.text(if end.asked_by.is_some() { "by-session" } else { "by-nobody" });
     let mut keys = vec![keys::index_of(prefix, tag), keys::ended_of(prefix, tag)];
     keys.extend(end.asked_by.into_iter().chain(meant).map(|id| keys::session(prefix, id)));
-    Call { script: &scripts::END_OF, keys, arguments: arguments.0 }
+    Call { script: &scripts::END_OF, keys, arguments: arguments.0, lasting: true }
 }
 
 pub(crate) fn tidy(prefix: &Prefix, tag: Tag, ids: &[SessionId]) -> Call {
     let mut keys = vec![keys::index_of(prefix, tag), keys::ended_of(prefix, tag)];
     keys.extend(ids.iter().map(|id| keys::session(prefix, id)));
-    Call { script: &scripts::TIDY, keys, arguments: Vec::new() }
+    Call { script: &scripts::TIDY, keys, arguments: Vec::new(), lasting: false }
 }
 
 /// A page without what its sessions say, and their ids.

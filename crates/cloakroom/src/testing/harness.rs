@@ -34,6 +34,11 @@ pub trait Harness: Sync {
         pollster::block_on(future)
     }
 
+    /// Whether a login across users takes two steps, as [`Store::rotate`] allows.
+    fn logs_in_by_two_steps(&self) -> bool {
+        false
+    }
+
     /// How many rounds a race is run. Races that need many threads run a share of it.
     fn rounds(&self) -> u32 {
         10_000

@@ -43,9 +43,12 @@
 mod harness;
 mod failing;
 mod visitor;
+mod together;
 pub mod conformance;
 pub mod promises;
 
 pub use failing::{FailingStore, Failure};
 pub use harness::Harness;
+#[doc(hidden)]
+pub use together::run_together;
 pub use visitor::Visitor;

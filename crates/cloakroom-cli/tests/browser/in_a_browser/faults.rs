@@ -29,11 +29,11 @@ fn a_store_that_is_away_is_said_in_the_visitors_language_and_nobody_loses_anythi
         assert_seen(&browser, "503");
         assert_seen(&browser, away);
         // The switch needs no store.
-        browser.click(".language button");
-        browser.click(".language button");
+        browser.follow(".language button");
+        browser.follow(".language button");
         assert_seen(&browser, away);
         server.restart();
-        browser.click("main a.button");
+        browser.follow("main a.button");
         reload_until(&browser, logged_in);
         assert!(visits(&browser) > before, "{} after {before}", visits(&browser));
         let back = visits(&browser);

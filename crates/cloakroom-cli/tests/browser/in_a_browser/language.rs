@@ -14,7 +14,7 @@ fn the_browsers_language_is_met_and_the_switch_stays() {
     assert_eq!(browser.ask_page("return document.documentElement.lang"), "ja");
     assert!(browser.cookies().is_empty(), "who only reads is given no cookie");
 
-    browser.click(".language button");
+    browser.follow(".language button");
     assert_eq!(browser.text("h1"), "About");
     assert_eq!(browser.url(), url(&demo, "/about"));
     for (path, heading) in [
@@ -33,9 +33,9 @@ fn the_browsers_language_is_met_and_the_switch_stays() {
     // It outlives login and logout, and another switch.
     log_in(&browser, &demo, "alice");
     assert_seen(&browser, "Logged in as alice");
-    browser.click(".ticket button");
+    browser.follow(".ticket button");
     assert_seen(&browser, "You are not logged in.");
-    browser.click(".language button");
+    browser.follow(".language button");
     assert_seen(&browser, "ログインしていません。");
 }
 
@@ -45,7 +45,7 @@ fn the_switch_does_not_log_out() {
     let browser = Chromium::start();
     log_in(&browser, &demo, "alice");
     browser.open(&url(&demo, "/logout?ask"));
-    browser.click(".language button");
+    browser.follow(".language button");
     assert_eq!(browser.text("h1"), "ログアウトしますか？");
     browser.open(&url(&demo, "/"));
     assert_seen(&browser, "alice さんとしてログインしています");

@@ -18,7 +18,7 @@ pub(super) const PAGES: [Page; 13] = [
         browser.open(&url(demo, "/login"));
         // 64 characters, as many as the field takes, but more bytes than a name may have.
         browser.type_into("#username", &"ゆ".repeat(64));
-        browser.click("main button");
+        browser.follow("main button");
     }),
     ("about", |browser, demo| browser.open(&url(demo, "/about"))),
     ("error-404", |browser, demo| {
@@ -28,19 +28,19 @@ pub(super) const PAGES: [Page; 13] = [
     ("error-405", |browser, demo| {
         browser.open(&url(demo, "/about"));
         browser.ask_page("document.querySelector('form').action = '/about'");
-        browser.click(".language button");
+        browser.follow(".language button");
         wait_for_status(browser, 405);
     }),
     ("error-413", |browser, demo| {
         browser.open(&url(demo, "/login"));
         browser.ask_page("username.maxLength = 100000; username.value = 'x'.repeat(20000)");
-        browser.click("main button");
+        browser.follow("main button");
         wait_for_status(browser, 413);
     }),
     ("error-422", |browser, demo| {
         browser.open(&url(demo, "/login"));
         browser.ask_page("username.name = 'nickname'; username.value = 'alice'");
-        browser.click("main button");
+        browser.follow("main button");
         wait_for_status(browser, 422);
     }),
     ("visits", |browser, demo| log_in(browser, demo, "alice")),
@@ -72,7 +72,7 @@ pub(super) fn send_from_another_site(browser: &Chromium, demo: &Program) {
         "data:text/html,<form method=post action='{}'><button>go</button></form>",
         url(demo, "/logout")
     ));
-    browser.click("button");
+    browser.follow("button");
     wait_for_status(browser, 403);
 }
 

@@ -10,16 +10,16 @@ fn a_visitor_logs_in_is_counted_and_the_back_button_does_not_undo_the_logout() {
     let browser = Chromium::start();
     browser.open(&url(&demo, "/"));
     assert_seen(&browser, "You are not logged in.");
-    browser.click("main a.button");
+    browser.follow("main a.button");
     browser.type_into("#username", "alice");
-    browser.click("main button");
+    browser.follow("main button");
     assert_seen(&browser, "Logged in as alice");
     assert_seen(&browser, "Visits: 1");
     browser.reload();
     assert_seen(&browser, "Visits: 2");
     assert_seen(&browser, "ends in 30 minutes unless");
 
-    browser.click(".ticket button");
+    browser.follow(".ticket button");
     assert_seen(&browser, "You are not logged in.");
     browser.back();
     assert_seen(&browser, "not logged in");
@@ -47,7 +47,7 @@ fn two_browsers_are_two_visitors() {
     one.reload();
     one.reload();
     assert_eq!((visits(&one), visits(&two)), (3, 1));
-    one.click(".ticket button");
+    one.follow(".ticket button");
     assert_seen(&one, "You are not logged in.");
     two.reload();
     assert_eq!(visits(&two), 2);
@@ -58,15 +58,15 @@ fn everything_works_without_scripts() {
     let demo = on_memory(&["--idle", "1h"]);
     let browser = Chromium::start_with(Setup { scripts: Scripts::Off, ..Setup::default() });
     browser.open(&url(&demo, "/"));
-    browser.click("main a.button");
+    browser.follow("main a.button");
     browser.type_into("#username", "alice");
-    browser.click("main button");
+    browser.follow("main button");
     assert_seen(&browser, "ends in 60 minutes unless");
-    browser.click(".language button");
+    browser.follow(".language button");
     assert_seen(&browser, "あと 60 分");
     browser.click("summary");
     assert_seen(&browser, "visits");
-    browser.click(".ticket button");
+    browser.follow(".ticket button");
     assert_seen(&browser, "ログインしていません。");
 }
 

@@ -50,11 +50,14 @@ pub mod records;
 /// Makes a test of every check that needs no more than moments: `conformance_suite!(Here::start)`,
 /// where `Here::start` gives a new [`Harness`](crate::testing::Harness) for each test.
 ///
+/// A store that is dear to start, such as a cluster, has all checks in one test, and so in one
+/// process, that share it: `conformance_suite!(in one test it_keeps_the_contract, Here::start)`.
+///
 /// See [`testing`](crate::testing) for an example.
 #[macro_export]
 macro_rules! conformance_suite {
-    ($start:expr) => {
-        $crate::__conformance_tests! { $start;
+    ($($start:tt)+) => {
+        $crate::__conformance_tests! { [$($start)+];
             create::what_a_session_is_given_comes_back_to_the_byte
             create::what_is_written_later_comes_back_to_the_byte
             create::a_session_can_be_as_large_as_the_layout_allows
@@ -176,8 +179,8 @@ macro_rules! conformance_suite {
 /// moves by hand.
 #[macro_export]
 macro_rules! conformance_suite_of_hours {
-    ($start:expr) => {
-        $crate::__conformance_tests! { $start;
+    ($($start:tt)+) => {
+        $crate::__conformance_tests! { [$($start)+];
             hours::a_session_lives_exactly_as_long_as_its_idle_timeout
             hours::a_session_in_use_ends_at_its_deadline
             hours::an_ended_session_is_ended_for_two_minutes_and_unknown_after
@@ -193,7 +196,15 @@ macro_rules! conformance_suite_of_hours {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_tests {
-    ($start:expr; $($room:ident :: $check:ident)*) => {
+    ([in one test $name:ident, $start:expr]; $($room:ident :: $check:ident)*) => {
+        #[test]
+        fn $name() {
+            $crate::testing::run_together(&[$(
+                (stringify!($check), || $crate::testing::conformance::$room::$check(&($start)())),
+            )*]);
+        }
+    };
+    ([$start:expr]; $($room:ident :: $check:ident)*) => {
         $(
             #[test]
             fn $check() {

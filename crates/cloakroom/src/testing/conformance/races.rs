@@ -310,7 +310,10 @@ fn log_in<H: Harness>(
                 true
             }
             Rotated::Full => {
-                assert_eq!(stage.end(&old), Ended::Now, "the old session is as it was");
+                // With two steps, a race for the last place may cost the old session.
+                let ended = stage.end(&old);
+                let lost = stage.logs_in_by_two_steps() && ended == Ended::Before;
+                assert!(lost || ended == Ended::Now, "the old session is as it was: {ended:?}");
                 false
             }
             other => panic!("{other:?}"),

@@ -80,7 +80,7 @@ impl<'h, H: WithRecords> Desk<'h, H> {
 
     /// A session as another store may have held it: an hour old, last seen half an hour ago, and
     /// with half an hour left unless it is used.
-    fn from_elsewhere(&self, user: Option<&User>) -> Record {
+    fn of_elsewhere(&self, user: Option<&User>) -> Record {
         let now = self.now();
         let created = Timestamp::from_millis(now.as_millis() - millis(HOUR));
         let lifetime = Lifetime::new(HOUR, 8 * HOUR).unwrap();
@@ -207,7 +207,7 @@ pub fn a_restored_session_is_the_one_that_was<H: WithRecords>(here: &H) {
     let desk = Desk::set(here);
     let Desk { stage, .. } = &desk;
     let user = stage.user("ada");
-    for record in [desk.from_elsewhere(None), desk.from_elsewhere(Some(&user))] {
+    for record in [desk.of_elsewhere(None), desk.of_elsewhere(Some(&user))] {
         assert_eq!(desk.restore(&record), Restored::Done);
         assert_eq!(desk.peek(&record.id).as_ref(), Some(&record));
         assert_eq!(desk.second().walked(100).get(&record.id), Some(&record));
@@ -219,7 +219,7 @@ pub fn a_restored_session_is_the_one_that_was<H: WithRecords>(here: &H) {
         assert_eq!(stage.end(&record.id), Ended::Now);
         stage.is_ended(&record.id);
     }
-    let record = desk.from_elsewhere(Some(&user));
+    let record = desk.of_elsewhere(Some(&user));
     assert_eq!(desk.restore(&record), Restored::Done);
     let (nobody, login) = (stage.anonymous(), stage.id_of(&user));
     let limit = at_most(1, WhenFull::EndOldest);
@@ -231,7 +231,7 @@ pub fn a_restored_session_is_the_one_that_was<H: WithRecords>(here: &H) {
 pub fn a_restore_never_overwrites<H: WithRecords>(here: &H) {
     let desk = Desk::set(here);
     let user = desk.stage.user("ada");
-    for record in [desk.from_elsewhere(None), desk.from_elsewhere(Some(&user))] {
+    for record in [desk.of_elsewhere(None), desk.of_elsewhere(Some(&user))] {
         assert_eq!(desk.restore(&record), Restored::Done);
         desk.stage.changed(&record.id, &Change::of(increment("visits", 1)));
         let now = desk.peek(&record.id);
@@ -269,7 +269,7 @@ pub fn what_ended_here_is_not_restored<H: WithRecords>(here: &H) {
 pub fn what_has_expired_is_not_restored<H: WithRecords>(here: &H) {
     let desk = Desk::set(here);
     let user = desk.stage.user("ada");
-    for whole in [desk.from_elsewhere(None), desk.from_elsewhere(Some(&user))] {
+    for whole in [desk.of_elsewhere(None), desk.of_elsewhere(Some(&user))] {
         let now = desk.now();
         let idle = Record { expires_at: now, ..whole.clone() };
         let long_ago = Timestamp::from_millis(now.as_millis() - 9 * millis(HOUR));
@@ -286,7 +286,7 @@ pub fn what_has_expired_is_not_restored<H: WithRecords>(here: &H) {
 pub fn a_record_that_is_no_session_is_refused<H: WithRecords>(here: &H) {
     let desk = Desk::set(here);
     let user = desk.stage.user("ada");
-    let whole = desk.from_elsewhere(Some(&user));
+    let whole = desk.of_elsewhere(Some(&user));
     let nobody = Record { id: desk.stage.anonymous(), ..whole.clone() };
     let somebody = Record { user: None, ..whole };
     for record in [nobody, somebody] {
@@ -301,7 +301,7 @@ pub fn of_many_who_restore_a_session_one_makes_it<H: WithRecords>(here: &H) {
     let desk = Desk::set(here);
     let user = desk.stage.user("ada");
     for round in 0..desk.stage.rounds(100) {
-        let record = desk.from_elsewhere((round % 2 == 0).then_some(&user));
+        let record = desk.of_elsewhere((round % 2 == 0).then_some(&user));
         let restored = at_once(4, |number| {
             let desk = Desk::set(here);
             if number % 2 == 0 { desk.restore(&record) } else { desk.second().restore(&record) }
@@ -319,7 +319,7 @@ pub fn a_restored_session_that_ended_is_not_restored_again<H: WithRecords>(here:
     let desk = Desk::set(here);
     let user = desk.stage.user("ada");
     for user in [None, Some(&user)] {
-        let record = desk.from_elsewhere(user);
+        let record = desk.of_elsewhere(user);
         assert_eq!(desk.restore(&record), Restored::Done);
         assert_eq!(desk.stage.end(&record.id), Ended::Now);
         here.pass(Duration::from_secs(180));
@@ -336,7 +336,7 @@ pub fn a_restored_session_that_rotated_is_not_restored_again<H: WithRecords>(her
     let desk = Desk::set(here);
     let user = desk.stage.user("ada");
     for user in [None, Some(&user)] {
-        let record = desk.from_elsewhere(user);
+        let record = desk.of_elsewhere(user);
         assert_eq!(desk.restore(&record), Restored::Done);
         let new = desk.stage.id_like(&record.id);
         desk.stage.rotated(renewing(&record.id, &new));
@@ -352,7 +352,7 @@ pub fn a_restored_session_lives_as_long_as_was_left_to_it<H: WithRecords>(here: 
     let second = Duration::from_secs(1);
     let user = desk.stage.user("ada");
     for user in [None, Some(&user)] {
-        let records = [desk.from_elsewhere(user), desk.from_elsewhere(user)];
+        let records = [desk.of_elsewhere(user), desk.of_elsewhere(user)];
         for record in &records {
             assert_eq!(desk.restore(record), Restored::Done);
         }
@@ -374,8 +374,8 @@ pub fn a_restored_session_lives_as_long_as_was_left_to_it<H: WithRecords>(here: 
 /// [`WithRecords`].
 #[macro_export]
 macro_rules! conformance_suite_of_records {
-    ($start:expr) => {
-        $crate::__conformance_tests! { $start;
+    ($($start:tt)+) => {
+        $crate::__conformance_tests! { [$($start)+];
             records::a_walk_meets_every_live_session_whole
             records::a_walk_is_resumed_from_what_was_written_down
             records::a_cursor_of_elsewhere_begins_the_walk_anew
@@ -394,8 +394,8 @@ macro_rules! conformance_suite_of_records {
 /// Those that let hours pass, for a store whose clock the harness moves by hand.
 #[macro_export]
 macro_rules! conformance_suite_of_records_and_hours {
-    ($start:expr) => {
-        $crate::__conformance_tests! { $start;
+    ($($start:tt)+) => {
+        $crate::__conformance_tests! { [$($start)+];
             records::a_restored_session_that_ended_is_not_restored_again
             records::a_restored_session_that_rotated_is_not_restored_again
             records::a_restored_session_lives_as_long_as_was_left_to_it

@@ -61,6 +61,10 @@ impl<'h, H: Harness> Stage<'h, H> {
         (self.here.rounds() / share).max(1) as usize
     }
 
+    pub(super) fn logs_in_by_two_steps(&self) -> bool {
+        self.here.logs_in_by_two_steps()
+    }
+
     // Names.
 
     pub(super) fn anonymous(&self) -> SessionId {

@@ -31,11 +31,14 @@ pub mod faults;
 /// Makes a test of every check: `promises_suite!(Here::start)`, where `Here::start` gives a new
 /// [`Harness`](crate::testing::Harness) for each test.
 ///
+/// A store that is dear to start, such as a cluster, has all checks in one test, and so in one
+/// process, that share it: `promises_suite!(in one test it_keeps_the_contract, Here::start)`.
+///
 /// See [`testing`](crate::testing) for an example.
 #[macro_export]
 macro_rules! promises_suite {
-    ($start:expr) => {
-        $crate::__promises_tests! { $start;
+    ($($start:tt)+) => {
+        $crate::__promises_tests! { [$($start)+];
             trips::a_request_that_asks_nothing_costs_nothing
             trips::the_first_read_brings_everything_and_later_ones_are_free
             trips::every_operation_costs_what_the_table_says
@@ -110,7 +113,15 @@ macro_rules! promises_suite {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __promises_tests {
-    ($start:expr; $($room:ident :: $check:ident)*) => {
+    ([in one test $name:ident, $start:expr]; $($room:ident :: $check:ident)*) => {
+        #[test]
+        fn $name() {
+            $crate::testing::run_together(&[$(
+                (stringify!($check), || $crate::testing::promises::$room::$check(&($start)())),
+            )*]);
+        }
+    };
+    ([$start:expr]; $($room:ident :: $check:ident)*) => {
         $(
             #[test]
             fn $check() {
