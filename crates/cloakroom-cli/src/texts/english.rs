@@ -62,7 +62,7 @@ pub(super) static TEXTS: Texts = Texts {
         used: "Last used",
         logged_in: "Logged in",
         remembered: "(remembered)",
-        address: "Network address",
+        address: "IP address",
         label: "Application",
         end: "End",
         end_others: "End all others",

@@ -59,13 +59,13 @@ pub(super) static TEXTS: Texts = Texts {
     },
     devices: DevicesTexts {
         title: "ログイン中のデバイス",
-        what_to_do: "現在ログインしているデバイスの一覧です。心当たりのないものは終了してください。次のリクエストの時点でログアウトされています。",
+        what_to_do: "現在ログインしているデバイスの一覧です。心当たりのないデバイスがあれば終了してください。そのデバイスは、次のアクセスからログアウトした状態になります。",
         this: "このデバイス",
         in_use: "使用中",
         used: "最終利用",
         logged_in: "ログイン",
         remembered: "（ログイン状態を保持）",
-        address: "ネットワークアドレス",
+        address: "IP アドレス",
         label: "アプリケーション",
         end: "終了する",
         end_others: "ほかのデバイスをすべて終了する",
@@ -121,7 +121,7 @@ fn failure(trouble: Trouble) -> FailureTexts {
         ),
         Trouble::NoSuchSession => (
             "セッションが見つかりません",
-            "この ID のセッションはお客様のセッションの中にありません。すでに終了している可能性があります。何も変更していません。",
+            "この ID のセッションは、ご自身のセッションの中にありません。すでに終了している可能性があります。何も変更していません。",
             WayOut::Devices("ログイン中のデバイスを見る"),
         ),
         Trouble::NotAllowed => (

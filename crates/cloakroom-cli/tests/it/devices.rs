@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use testbed::{Browser, Program, Request, Response, Server};
+use testbed::{Browser, Request, Response, Server};
 
 use crate::demo::*;
 
-const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+pub(crate) const FIREFOX: &str =
+    "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
 const SAFARI: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 \
                       (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
 /// Well formed, and nobody's.
@@ -14,14 +15,14 @@ const STRANGE: &str = "EytqH_IJmW9qET8IslX8Hbg0IjiJiwk24BAT-uqbceo";
 
 /// A session as the page shows it.
 #[derive(Debug)]
-struct Shown {
+pub(crate) struct Shown {
     handle: String,
     this: bool,
-    html: String,
+    pub(crate) html: String,
 }
 
 #[track_caller]
-fn devices(browser: &mut Browser) -> Vec<Shown> {
+pub(crate) fn devices(browser: &mut Browser) -> Vec<Shown> {
     shown_on(&browser.get("/devices"))
 }
 
@@ -41,7 +42,7 @@ fn shown_on(page: &Response) -> Vec<Shown> {
 
 /// The handle of the session that the browser has.
 #[track_caller]
-fn own(browser: &mut Browser) -> String {
+pub(crate) fn own(browser: &mut Browser) -> String {
     let shown = devices(browser);
     let mut this = shown.into_iter().filter(|shown| shown.this);
     let own = this.next().expect("this device");
@@ -50,27 +51,18 @@ fn own(browser: &mut Browser) -> String {
 }
 
 #[track_caller]
-fn end(browser: &mut Browser, handle: &str) -> Response {
+pub(crate) fn end(browser: &mut Browser, handle: &str) -> Response {
     browser.post_form("/devices/end", &format!("id={handle}"))
 }
 
 #[track_caller]
-fn assert_leads_to(response: &Response, location: &str) {
+pub(crate) fn assert_leads_to(response: &Response, location: &str) {
     assert_eq!((response.status, response.header("Location")), (303, Some(location)));
 }
 
-fn login_from(addr: SocketAddr, headers: &[(&str, &str)]) -> Request {
+pub(crate) fn login_from(addr: SocketAddr, headers: &[(&str, &str)]) -> Request {
     let headers = headers.iter();
     headers.fold(Request::post(addr, "/login"), |r, (name, value)| r.header(name, value))
-}
-
-/// The first device, of a visitor who logged in with these headers.
-#[track_caller]
-fn first_device(demo: &Program, headers: &[(&str, &str)]) -> String {
-    let mut browser = Browser::at(demo.addr());
-    let login = browser.send(login_from(demo.addr(), headers).form("username=alice"));
-    assert_leads_to(&login, "/");
-    devices(&mut browser).remove(0).html
 }
 
 #[test]
@@ -311,126 +303,4 @@ fn looking_ahead_is_no_use_of_the_session() {
     assert!(server.ttl_ms(&key) <= 600_000);
     browser.get("/devices");
     assert!(server.ttl_ms(&key) > 600_000);
-}
-
-// ---- limits ----
-
-/// Two demos over one server.
-fn two(server: &Server, args: &[&str]) -> [Program; 2] {
-    let env = [("SECRET_KEY", KEY), ("REDIS_URL", &server.url())];
-    [serve(args, &env), serve(args, &env)]
-}
-
-#[test]
-fn with_a_limit_one_more_login_ends_the_oldest_whichever_instance_it_comes_to() {
-    let server = Server::start();
-    let demos = two(&server, &["--sessions-per-user", "2"]);
-    let logged_in = |at: usize| logged_in_at(demos[at].addr(), "alice");
-    let (mut first, mut second, mut third) = (logged_in(0), logged_in(1), logged_in(0));
-    assert_eq!(visit(&mut first), None);
-    assert_eq!(visit(&mut second), somebody("alice", 1));
-    assert_eq!(visit(&mut third), somebody("alice", 1));
-    assert_eq!(devices(&mut third).len(), 2);
-    let mut bob = logged_in_at(demos[1].addr(), "bob");
-    assert_eq!(visit(&mut bob), somebody("bob", 1));
-}
-
-#[test]
-fn with_a_limit_that_refuses_one_more_login_is_told_why() {
-    let server = Server::start();
-    let demos = two(&server, &["--sessions-per-user", "2", "--when-full", "refuse"]);
-    let mut first = logged_in_at(demos[0].addr(), "alice");
-    let mut second = logged_in_at(demos[1].addr(), "alice");
-    for demo in &demos {
-        let login = Request::post(demo.addr(), "/login").form("username=alice");
-        let refused = login.send();
-        assert_eq!((refused.status, refused.set_cookies()), (409, vec![]));
-        assert!(refused.text().contains("logged in as often as allowed"), "{refused:?}");
-        assert!(refused.text().contains(r#"name="username""#), "the form is there to try again");
-        let japanese = login.header("Accept-Language", "ja").send();
-        assert!(japanese.text().contains("上限に達しています"), "{japanese:?}");
-    }
-    assert_eq!(visit(&mut first), somebody("alice", 1));
-    // The way out that the page names.
-    let lost = own(&mut second);
-    assert_leads_to(&end(&mut first, &lost), "/devices");
-    let mut third = logged_in_at(demos[1].addr(), "alice");
-    assert_eq!(visit(&mut third), somebody("alice", 1));
-    // The same browser again takes no place of its own.
-    log_in(&mut third, "alice");
-    assert_eq!(devices(&mut third).len(), 2);
-}
-
-#[test]
-fn a_limit_holds_on_every_store() {
-    let key = [("SECRET_KEY", KEY)];
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().to_str().unwrap();
-    for place in [["--store", "memory"], ["--data", data]] {
-        let args = [&["serve", "--port", "0", "--sessions-per-user", "1"], &place[..]].concat();
-        let demo = Program::start(CLOAKROOM, &args, &key);
-        let (mut one, mut two) =
-            (logged_in_at(demo.addr(), "alice"), logged_in_at(demo.addr(), "alice"));
-        assert_eq!((visit(&mut one), visit(&mut two)), (None, somebody("alice", 1)));
-    }
-}
-
-// ---- what a login tells ----
-
-#[test]
-fn the_address_is_the_peers_unless_a_named_proxy_says_otherwise() {
-    let env = [("SECRET_KEY", KEY)];
-    let by = [("X-Forwarded-For", "198.51.100.1, 203.0.113.7")];
-    for (args, shown, not_shown) in [
-        (&[][..], "127.0.0.0/24", "203.0.113"),
-        (&["--trust-proxy", "10.0.0.0/8"], "127.0.0.0/24", "203.0.113"),
-        (&["--trust-proxy", "10.0.0.0/8,127.0.0.1"], "203.0.113.0/24", "198.51"),
-        (&["--trust-proxy", "127.0.0.1", "--addresses", "full"], ">203.0.113.7<", "/24"),
-        (&["--trust-proxy", "127.0.0.1", "--addresses", "none"], "Last used", "203.0.113"),
-        (&["--addresses", "none"], "Last used", "127.0.0"),
-    ] {
-        let demo = serve(args, &env);
-        let html = first_device(&demo, &by);
-        assert!(html.contains(shown) && !html.contains(not_shown), "{args:?}: {html}");
-    }
-}
-
-#[test]
-fn a_device_is_what_the_headers_say_and_anything_may_stand_in_them() {
-    let demo = on_memory();
-    for (headers, shown) in [
-        (&[("User-Agent", FIREFOX)][..], "Firefox on Linux"),
-        (&[("User-Agent", "curl/8.5.0")], "Program"),
-        (&[], "Unknown device"),
-        (&[("User-Agent", "<script>alert(1)</script>")], "Program"),
-        (
-            &[
-                ("User-Agent", FIREFOX),
-                ("Sec-CH-UA", r#""Microsoft Edge";v="143", "Not A;Brand";v="24""#),
-                ("Sec-CH-UA-Platform", r#""Windows""#),
-            ],
-            "Edge on Windows",
-        ),
-    ] {
-        let html = first_device(&demo, headers);
-        assert!(html.contains(shown) && !html.contains("<script"), "{headers:?}: {html}");
-    }
-}
-
-#[test]
-fn a_login_that_is_to_be_remembered_is() {
-    let args = ["--remember-idle", "2d", "--remember-absolute", "3d", "--label", "shop"];
-    let demo = serve(&args, &[("SECRET_KEY", KEY)]);
-    let mut browser = Browser::at(demo.addr());
-    assert!(browser.get("/login").text().contains("Remember me for 3 days"));
-    let login = browser.post_form("/login", "username=alice&remember=on");
-    let [cookie] = &login.set_cookies()[..] else { panic!("{login:?}") };
-    assert_eq!(cookie.attribute("Max-Age"), Some("259200"));
-    assert!(browser.get("/").text().contains("2 days"));
-    let shown = devices(&mut browser).remove(0).html;
-    assert!(shown.contains("(remembered)") && shown.contains("shop"), "{shown}");
-
-    let mut other = logged_in_at(demo.addr(), "bob");
-    assert!(other.get("/").text().contains("30 minutes"));
-    assert!(!devices(&mut other).remove(0).html.contains("(remembered)"));
 }

@@ -12,6 +12,7 @@ mod cookies;
 mod input;
 mod cross_site;
 mod devices;
+mod logins;
 mod headers;
 mod languages;
 mod secrets;

@@ -10,17 +10,18 @@ fn one_browser_ends_the_other_which_is_logged_out_at_its_next_request() {
     // Each has a profile of its own, and one of them no scripts.
     let here = Chromium::start_with(Setup { scripts: Scripts::Off, ..Setup::default() });
     let there = Chromium::start();
-    log_in(&here, &demo, "alice");
-    log_in(&there, &demo, "alice");
-    assert_seen(&there, "Logged in as alice");
+    for browser in [&here, &there] {
+        log_in(browser, &demo, "alice");
+        wait_until(browser, "Logged in as alice");
+    }
 
     here.click("nav a");
-    assert_seen(&here, "Your devices");
+    wait_until(&here, "Your devices");
     assert_eq!(here.text(".devices li:first-child .badge"), "this device");
     assert_eq!(here.text(".devices li + li button"), "End");
     here.click(".devices li + li button");
+    wait_until_gone(&here, "End all others");
     assert_seen(&here, "Your devices");
-    assert!(!seen(&here).contains("End all others"), "{}", seen(&here));
 
     there.reload();
     assert_seen(&there, "You are not logged in.");
@@ -32,11 +33,13 @@ fn one_browser_ends_the_other_which_is_logged_out_at_its_next_request() {
 fn log_out_everywhere_is_everywhere() {
     let demo = on_memory(&[]);
     let (here, there) = (Chromium::start(), Chromium::start());
-    log_in(&here, &demo, "alice");
-    log_in(&there, &demo, "alice");
+    for browser in [&here, &there] {
+        log_in(browser, &demo, "alice");
+        wait_until(browser, "Logged in as alice");
+    }
     here.open(&url(&demo, "/devices"));
     here.click(".ends form:last-child button");
-    assert_seen(&here, "You are not logged in.");
+    wait_until(&here, "You are not logged in.");
     there.open(&url(&demo, "/devices"));
     assert_eq!(there.url(), url(&demo, "/login"));
 }
