@@ -50,11 +50,11 @@ fn a_server_that_loads_its_data_is_not_called_broken() {
     let extra =
         ["--enable-debug-command", "yes", "--loading-process-events-interval-bytes", "1024"];
     let server = Server::start_with(executable, &extra);
-    for key in 0..200 {
+    for key in 0..400 {
         server.command(&["SET", &key.to_string(), &"x".repeat(4096)]);
     }
-    // A second a key.
-    server.command(&["CONFIG", "SET", "key-load-delay", "1000000"]);
+    // A quarter of a second a key.
+    server.command(&["CONFIG", "SET", "key-load-delay", "250000"]);
     let server = &server;
     std::thread::scope(|scope| {
         // It loads for minutes, until it is killed.
