@@ -122,3 +122,36 @@ fn which_sessions_has_to_be_said_and_only_once() {
         }
     });
 }
+
+/// Through `script`, which gives a program a terminal. Only Linux's takes these flags.
+#[cfg(target_os = "linux")]
+#[test]
+fn who_sits_at_a_terminal_is_asked() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    let scene = crate::scene::Scene::in_folder();
+    let both = [1, 2].map(|number| session(Some("alice"), number));
+    scene.keep(&both);
+    for (answer, alive) in [("\n", true), ("no\n", true), ("y\n", false)] {
+        let cloakroom = env!("CARGO_BIN_EXE_cloakroom");
+        let command = format!("{cloakroom} sessions revoke --user alice");
+        let mut terminal = Command::new("script")
+            .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+            .env("REDIS_URL", scene.name())
+            .env("CLOAKROOM_PREFIX", "shop")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Stays open until the program has ended: `script` would end it with its input.
+        let mut keyboard = terminal.stdin.take().unwrap();
+        keyboard.write_all(answer.as_bytes()).unwrap();
+        let said = terminal.wait_with_output().unwrap();
+        drop(keyboard);
+        let text = String::from_utf8_lossy(&said.stdout);
+        assert!(text.contains("End 2 sessions of alice? [y/N]"), "{text}");
+        assert_eq!(said.status.code(), Some(i32::from(alive)), "{text}");
+        assert!(both.iter().all(|session| scene.alive(session) == alive), "{answer:?}: {text}");
+    }
+}
