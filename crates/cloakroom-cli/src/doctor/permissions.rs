@@ -10,7 +10,7 @@ use crate::doctor::wire::{error_in, text_in};
 
 /// What the store's scripts call, on a key that is not there: reads find nothing, removals remove
 /// nothing, `XX` writes only over what there is, and three words are too few for `HSET`.
-const IN_SCRIPTS: [(&str, &[&str]); 19] = [
+const IN_SCRIPTS: [(&str, &[&str]); 26] = [
     ("time", &[]),
     ("exists", &["K"]),
     ("type", &["K"]),
@@ -18,6 +18,9 @@ const IN_SCRIPTS: [(&str, &[&str]); 19] = [
     ("pttl", &["K"]),
     ("hlen", &["K"]),
     ("hgetall", &["K"]),
+    ("hmget", &["K", "f"]),
+    ("zcard", &["K"]),
+    ("zrank", &["K", "m"]),
     ("zscore", &["K", "m"]),
     ("zcount", &["K", "0", "0"]),
     ("zrevrange", &["K", "0", "0"]),
@@ -26,6 +29,10 @@ const IN_SCRIPTS: [(&str, &[&str]); 19] = [
     ("hdel", &["K", "f"]),
     ("zrem", &["K", "m"]),
     ("zremrangebyscore", &["K", "0", "0"]),
+    ("zremrangebyrank", &["K", "0", "0"]),
+    ("zunionstore", &["K", "1", "K"]),
+    ("rename", &["K", "K"]),
+    ("pexpire", &["K", "1"]),
     ("pexpireat", &["K", "1"]),
     ("set", &["K", "v", "XX", "PX", "1"]),
     ("zadd", &["K", "XX", "0", "m"]),
@@ -111,7 +118,21 @@ mod tests {
     #[test]
     fn every_command_of_the_scripts_is_tried() {
         let mut called = BTreeSet::new();
-        for script in [&scripts::CREATE, &scripts::APPLY, &scripts::ROTATE, &scripts::END] {
+        // What a service calls; `peek`, `restore` and `orphan` are an operator's.
+        let of_a_service = [
+            &scripts::CREATE,
+            &scripts::APPLY,
+            &scripts::ROTATE,
+            &scripts::SEAL,
+            &scripts::ROOM,
+            &scripts::END,
+            &scripts::LIST,
+            &scripts::COUNT,
+            &scripts::LOOK,
+            &scripts::END_OF,
+            &scripts::TIDY,
+        ];
+        for script in of_a_service {
             for opening in ["redis.call('", "redis.pcall('", "in_pieces('"] {
                 for call in script.text.split(opening).skip(1) {
                     called.insert(call.split('\'').next().unwrap().to_lowercase());

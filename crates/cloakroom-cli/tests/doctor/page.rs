@@ -1,12 +1,14 @@
 //! What a person sees, and what the docs say about it.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
+use testbed::papers::text;
 use testbed::{Program, Server};
 
 use crate::run::*;
 
-const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
+static OPERATIONS: LazyLock<String> = LazyLock::new(|| text("docs/operations.md"));
 const FINDINGS: &str = include_str!("../../src/doctor/finding.rs");
 
 fn page(args: &[&str], env: &[(&str, &str)]) -> String {

@@ -1,10 +1,13 @@
 //! The least that a service needs, as docs/operations.md has it.
 
+use std::sync::LazyLock;
+
 use testbed::Server;
+use testbed::papers::text;
 
 use crate::run::*;
 
-const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
+static OPERATIONS: LazyLock<String> = LazyLock::new(|| text("docs/operations.md"));
 
 /// Types what the docs say, for the user `shop`.
 fn documented(server: &Server) {

@@ -14,8 +14,7 @@ fn the_page_about_commands_shows_what_they_say() {
         session(Some("bob"), 3),
         session(None, 4),
     ]);
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/commands.md");
-    let page = std::fs::read_to_string(path).unwrap();
+    let page = testbed::papers::text("docs/commands.md");
     let (mut said, mut output, mut commands) = (String::new(), false, 0);
     for line in page.lines() {
         if let Some(command) = line.strip_prefix("$ cloakroom ") {

@@ -54,9 +54,13 @@ impl Engine {
     fn end_of_in(&self, shard: &mut Shard, tag: Tag, end: &EndOf<'_>) -> EndedOf {
         let now = self.clock.now();
         if let Some(asker) = end.asked_by {
+            // Whose tag is another's is not the user's, and lies in any shard but by chance here.
+            if asker.tag() != tag {
+                return EndedOf::Unknown;
+            }
             let theirs = |session: &Content| session.user.as_ref() == Some(end.user);
             match shard.find(asker, now, &self.anonymous) {
-                Found::Alive(session, _) if asker.tag() == tag && theirs(&session) => {}
+                Found::Alive(session, _) if theirs(&session) => {}
                 Found::Alive(..) | Found::Unknown => return EndedOf::Unknown,
                 Found::Ended => return EndedOf::Ended,
             }

@@ -224,6 +224,14 @@ pub fn a_session_of_somebody_else_can_not_be_named<H: Harness>(here: &H) {
             assert_eq!(stage.end_of(&user, which, Some(&foreign)), EndedOf::Unknown);
         }
     }
+    // Nor one that was ended: whose it was is nothing to tell.
+    let gone = stage.with(&NO_FIELDS);
+    assert_eq!(stage.end(&gone), Ended::Now);
+    for _ in 0..64 {
+        let user = stage.user("ada");
+        let _ = stage.of(&user);
+        assert_eq!(stage.end_of(&user, Which::All, Some(&gone)), EndedOf::Unknown);
+    }
     // Nor by its hash under one's own tag, which is all that an application is shown.
     let guessed = SessionId::parse(own.tag(), &theirs.hash()).unwrap();
     assert_eq!(stage.end_of(&user, Which::One(&guessed), Some(&own)), EndedOf::Done(0));
