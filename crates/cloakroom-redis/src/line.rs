@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::settings::{Backoff, Credentials};
-use crate::start::Survey;
+use crate::start::{Survey, Who};
 
 /// A peer that acknowledges nothing for so long is gone, and the connection is made anew.
 const SILENT_FOR: Duration = Duration::from_secs(2);
@@ -230,6 +230,10 @@ impl Dial {
             shown = login.version;
             settings = settings.set_username(&login.user).set_password(&login.password);
         }
+        let who = match settings.username() {
+            None | Some("default") => Who::Default,
+            Some(_) => Who::Named,
+        };
         let tcp = TcpSettings::default().set_user_timeout(SILENT_FOR);
         let client = Client::open(to.set_redis_settings(settings).set_tcp_settings(tcp))?;
         // Our own deadlines stand around every connect and every call.
@@ -242,7 +246,7 @@ impl Dial {
             }
         }
         if let Some(survey) = &self.survey {
-            survey.once(&mut connection).await;
+            survey.once(&mut connection, who).await;
         }
         Ok(Opened { connection, shown: Arc::new(AtomicU64::new(shown)) })
     }

@@ -34,7 +34,8 @@ impl Report {
 
 /// Runs it with much patience, for few tests are about that.
 pub(crate) fn doctor(args: &[&str], env: &[(&str, &str)]) -> Report {
-    let args = [&["doctor", "--json", "--timeout", "30s"], args].concat();
+    let patience: &[&str] = if args.contains(&"--timeout") { &[] } else { &["--timeout", "30s"] };
+    let args = [&["doctor", "--json"], patience, args].concat();
     let program = Program::start(CLOAKROOM, &args, env);
     let code = program.wait();
     let log = program.log();
