@@ -6,8 +6,6 @@
 
 mod finding;
 mod language;
-mod english;
-mod japanese;
 mod wire;
 mod network;
 mod server;

@@ -1,5 +1,5 @@
 //! What can be found, with a code that stays, and how bad it is. What a person reads of it stands in
-//! `english.rs` and `japanese.rs`.
+//! `language/english.rs` and `language/japanese.rs`.
 
 use std::fmt;
 use std::net::IpAddr;

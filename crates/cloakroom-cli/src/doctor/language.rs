@@ -1,11 +1,13 @@
 //! The languages in which the doctor speaks. Each has one file with all it says; a text that is
 //! missing in one does not compile.
 
+mod english;
+mod japanese;
+
 use std::env;
 
 use crate::args::Lang;
 use crate::doctor::finding::{Finding, Part, Verdict};
-use crate::doctor::{english, japanese};
 
 /// What a person reads of a finding.
 pub(crate) struct Words {

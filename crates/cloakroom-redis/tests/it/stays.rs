@@ -33,7 +33,12 @@ async fn no_key_is_ever_without_a_time_to_live_whatever_dies_half_way() {
                         done += u32::from(visitor.visit(counted).await);
                     }
                     visitor.visit(async |session| session.rotate().await.is_ok()).await;
-                    if done.is_multiple_of(2) {
+                    if done.is_multiple_of(5) {
+                        let everywhere = async |session: cloakroom::Session| {
+                            session.if_logged_in().log_out_everywhere().await.is_ok()
+                        };
+                        visitor.visit(everywhere).await;
+                    } else if done.is_multiple_of(2) {
                         visitor.visit(async |session| session.log_out().await.is_ok()).await;
                     }
                 }

@@ -1,7 +1,7 @@
 //! What the doctor says in Japanese.
 
+use super::{Phrases, Tally, Words};
 use crate::doctor::finding::{Act, Finding, Part, Verdict};
-use crate::doctor::language::{Phrases, Tally, Words};
 
 pub(crate) static PHRASES: Phrases =
     Phrases { title, verdict, next: "対処: ", words, summary, unreadable };
