@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::step::{Result, ask, cargo, root, say};
 
 /// The benchmarks, each a program of `bench` whose output is a section in Markdown.
-const KNOWN: [&str; 1] = ["embedded"];
+const KNOWN: [&str; 2] = ["embedded", "users"];
 
 pub(crate) fn bench(name: &str, arguments: &[&str]) -> Result {
     if !KNOWN.contains(&name) {

@@ -24,6 +24,8 @@ usage: cargo xtask <command>
   screenshots              pictures of every page of the demo, into target/screenshots
   bench embedded [N]       figures of the embedded store, with up to N sessions (2,000,000); takes
                            minutes, and replaces docs/performance-embedded.md
+  bench users [N]          figures of N sessions of one user on Redis (100,000); a minute, and replaces
+                           docs/performance-users.md
   help                     this text
 
 environment:

@@ -147,10 +147,9 @@ mod tests {
         let mut told = record();
         let client = Client::from_text("ffx lnx 203.0.113.0/24 shop");
         told.content.as_mut().unwrap().client = Some(client);
-        let before = &written[1..written.len() - 28];
-        let with_client =
-            [b"\x02", before, b"\x1bffx lnx 203.0.113.0/24 shop", &written[written.len() - 28..]]
-                .concat();
+        let fields = written.windows(7).position(|seven| seven == b"\x06visits").unwrap();
+        let (before, fields) = written[1..].split_at(fields - 1);
+        let with_client = [b"\x02", before, b"\x1bffx lnx 203.0.113.0/24 shop", fields].concat();
         assert_eq!(
             encode(&told).escape_ascii().to_string(),
             with_client.escape_ascii().to_string()

@@ -80,13 +80,6 @@ pub(crate) fn wait_until(browser: &Chromium, part: &str) {
     assert!(there.is_some(), "no {part:?} in:\n{}", seen(browser));
 }
 
-/// Waits, without asking the demo anything, until the page has this text no more.
-#[track_caller]
-pub(crate) fn wait_until_gone(browser: &Chromium, part: &str) {
-    let gone = eventually(PATIENCE, || (!seen(browser).contains(part)).then_some(()));
-    assert!(gone.is_some(), "{part:?} in:\n{}", seen(browser));
-}
-
 /// Waits for the page of an error.
 #[track_caller]
 pub(crate) fn wait_for_status(browser: &Chromium, status: u16) {
