@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use cloakroom::store::Happened;
 use cloakroom::testing::Visitor;
 use cloakroom::{LogIn, SessionError, User};
 use cloakroom_redis::RedisSettings;
@@ -68,13 +69,20 @@ async fn a_slot_that_is_half_on_its_way_is_waited_for() {
     let (from, to) = cluster.begin_migration(slot);
     cluster.migrate(from, to, &index);
 
-    let visit = short.open([alice.cookie().unwrap().as_bytes()]);
-    match visit.session().increment(VISITS, 1).await {
-        Err(SessionError::Unavailable(error)) => {
-            assert_eq!(error.happened, cloakroom::store::Happened::No, "{error}");
+    // Between two tries it is known that nothing has happened. Where patience ends while one is under way,
+    // its caller can't know; the count at the end shows that none of them happened.
+    let mut known = false;
+    for _ in 0..20 {
+        let visit = short.open([alice.cookie().unwrap().as_bytes()]);
+        match visit.session().increment(VISITS, 1).await {
+            Err(SessionError::Unavailable(error)) => known |= error.happened == Happened::No,
+            other => panic!("{other:?}"),
         }
-        other => panic!("{other:?}"),
+        if known {
+            break;
+        }
     }
+    assert!(known, "a call that waits is as good as one that was sent");
     // What makes a new key beside another can't succeed until the slot has arrived.
     let bob = Visitor::logged_in(&short, "alice").await;
     assert!(matches!(bob, Err(SessionError::Unavailable(_))), "{bob:?}");
