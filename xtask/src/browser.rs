@@ -97,8 +97,11 @@ fn install(packages: &[&str]) -> Result {
         apt.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq");
         apt
     };
-    // A fresh machine has no lists, and old lists name packages that are gone.
-    run(apt().arg("update"))?;
+    // A fresh machine has no lists, and old lists name packages that are gone. Where one of several
+    // sources can't be reached, those that are there may do.
+    if let Err(problem) = run(apt().arg("update")) {
+        say(problem);
+    }
     run(apt().args(["install", "--yes", "--no-install-recommends"]).args(packages))
 }
 
