@@ -265,12 +265,8 @@ impl Store for EmbeddedStore {
     fn erase<'a>(&'a self, user: &'a User, patience: Patience) -> Answer<'a, u64> {
         let all = EndOf { user, which: Which::All, asked_by: None };
         Box::pin(async move {
-            match self.end_all(all, patience).await {
-                Ok(EndedOf::Done(ended)) => Ok(ended),
-                // Nobody's session asked for it.
-                Ok(EndedOf::Unknown | EndedOf::Ended) => Ok(0),
-                Err(failure) => Err(self.failed(Verb::Erase, None, failure)),
-            }
+            let ended = self.end_all(all, patience).await;
+            Ok(ended.map_err(|failure| self.failed(Verb::Erase, None, failure))?.count())
         })
     }
 

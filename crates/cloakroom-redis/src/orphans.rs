@@ -103,7 +103,7 @@ impl RedisStore {
     /// [`Store::end_of`](cloakroom::Store::end_of) leaves to the background: for a program that ends
     /// before that does. Two trips for each 500 sessions, and one more.
     pub async fn remove_ended(&self, user: &User, patience: Patience) -> Result<(), StoreError> {
-        let tidied = self.tidy(self.tag_of(user), patience).await;
+        let tidied = self.tidy(self.tag_of(user), || patience).await;
         tidied.map_err(|failure| self.failed(Verb::EndOf, None, failure))
     }
 }

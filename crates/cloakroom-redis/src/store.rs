@@ -65,10 +65,9 @@ impl RedisStore {
         &self,
         rotate: &Rotate<'_>,
         terms: &Terms<'_>,
-        Patience(patience): Patience,
+        patience: Patience,
     ) -> Result<Rotated, Failure> {
-        let begun = Instant::now();
-        let rest = || Patience(patience.saturating_sub(begun.elapsed()));
+        let rest = left_of(patience);
         let Terms { login, lifetime, remembered, carried, fields } = *terms;
         if login.limit.is_some_and(|limit| limit.when_full == WhenFull::Refuse) {
             let room = wire::room(&self.prefix, rotate.new, &login);
@@ -131,6 +130,12 @@ impl RedisStore {
         }
     }
 
+    fn remove_pushed_out_by(&self, rotated: &Rotated) {
+        if let Rotated::Done(_, pushed_out) = rotated {
+            self.remove_pushed_out(pushed_out);
+        }
+    }
+
     async fn end_in_one_step(
         &self,
         end: &EndOf<'_>,
@@ -154,14 +159,18 @@ impl RedisStore {
 
     /// Removes what was held by sessions that were ended all at once, some hundreds in a step, so
     /// that nobody else waits long.
-    pub(crate) async fn tidy(&self, tag: Tag, patience: Patience) -> Result<(), Failure> {
+    pub(crate) async fn tidy(
+        &self,
+        tag: Tag,
+        patience: impl Fn() -> Patience,
+    ) -> Result<(), Failure> {
         loop {
             let list = users::list(keys::ended_of(&self.prefix, tag), None, Page::AT_MOST);
-            let (_, ids) = users::listed(tag, self.server.call(&list, patience).await?)?;
+            let (_, ids) = users::listed(tag, self.server.call(&list, patience()).await?)?;
             if ids.is_empty() {
                 return Ok(());
             }
-            self.server.call(&users::tidy(&self.prefix, tag, &ids), patience).await?;
+            self.server.call(&users::tidy(&self.prefix, tag, &ids), patience()).await?;
         }
     }
 }
@@ -214,16 +223,17 @@ impl Store for RedisStore {
             {
                 let terms = Terms { login, lifetime, remembered, carried, fields };
                 let rotated = self.log_in_elsewhere(&rotate, &terms, patience).await;
-                return rotated.map_err(|f| self.failed(Verb::Rotate, Some(*rotate.old), f));
+                let rotated =
+                    rotated.map_err(|f| self.failed(Verb::Rotate, Some(*rotate.old), f))?;
+                self.remove_pushed_out_by(&rotated);
+                return Ok(rotated);
             }
             let call = wire::rotate(&self.prefix, &rotate);
             let value = self.server.call(&call, patience).await;
             let reply = value.and_then(|v| Ok(wire::rotated(rotate.new, rotate.limits, v)?));
             let reply = reply.map_err(|f| self.failed(Verb::Rotate, Some(*rotate.old), f))?;
             let rotated = self.settle(rotate.old, reply);
-            if let Rotated::Done(_, pushed_out) = &rotated {
-                self.remove_pushed_out(pushed_out);
-            }
+            self.remove_pushed_out_by(&rotated);
             Ok(rotated)
         })
     }
@@ -240,16 +250,17 @@ impl Store for RedisStore {
     fn sessions_of<'a>(&'a self, list: ListOf<'a>, patience: Patience) -> Answer<'a, Page> {
         Box::pin(async move {
             let failed = |failure| self.failed(Verb::SessionsOf, None, failure);
+            let rest = left_of(patience);
             let tag = self.tag_of(list.user);
             let at_most = list.at_most.get().min(Page::AT_MOST);
             let call = users::list(keys::index_of(&self.prefix, tag), list.after, at_most);
-            let value = self.server.call(&call, patience).await.map_err(failed)?;
+            let value = self.server.call(&call, rest()).await.map_err(failed)?;
             let (page, ids) = users::listed(tag, value).map_err(|g| failed(g.into()))?;
             if ids.is_empty() {
                 return Ok(page);
             }
             let call = users::look(&self.prefix, list.user, tag, &ids);
-            let value = self.server.call(&call, patience).await.map_err(failed)?;
+            let value = self.server.call(&call, rest()).await.map_err(failed)?;
             let sessions = users::looked(&ids, value).map_err(|g| failed(g.into()))?;
             Ok(Page { sessions, ..page })
         })
@@ -272,7 +283,8 @@ impl Store for RedisStore {
             if left && !matches!(end.which, Which::One(_)) {
                 let (store, tag) = (self.clone(), self.tag_of(end.user));
                 in_the_background(async move {
-                    if let Err(failure) = store.tidy(tag, store.server.in_the_background()).await {
+                    let each = || store.server.in_the_background();
+                    if let Err(failure) = store.tidy(tag, each).await {
                         let error = store.failed(Verb::EndOf, None, failure);
                         tracing::warn!(%error, "ended sessions could not be removed; they expire by themselves");
                     }
@@ -286,13 +298,13 @@ impl Store for RedisStore {
         Box::pin(async move {
             let failed = |failure| self.failed(Verb::Erase, None, failure);
             let all = EndOf { user, which: Which::All, asked_by: None };
-            let ended = self.end_in_one_step(&all, patience).await.map_err(failed)?;
-            self.tidy(self.tag_of(user), patience).await.map_err(failed)?;
-            match ended {
-                EndedOf::Done(count) => Ok(count),
-                // Nobody's session asked for it.
-                EndedOf::Unknown | EndedOf::Ended => Ok(0),
-            }
+            let rest = left_of(patience);
+            let ended = self.end_in_one_step(&all, rest()).await.map_err(failed)?;
+            let tidied = self.tidy(self.tag_of(user), rest).await;
+            // They have ended by now, so it is never said that nothing has happened.
+            let tidied = tidied.map_err(|f| Failure { happened: Happened::Perhaps, ..f });
+            tidied.map_err(failed)?;
+            Ok(ended.count())
         })
     }
 
@@ -310,6 +322,12 @@ impl Store for RedisStore {
             }
         });
     }
+}
+
+/// What is left of the patience for a verb that takes several calls.
+fn left_of(Patience(patience): Patience) -> impl Fn() -> Patience {
+    let begun = Instant::now();
+    move || Patience(patience.saturating_sub(begun.elapsed()))
 }
 
 /// Outside of a runtime there is nothing to send with, and what it would have done is left to time.

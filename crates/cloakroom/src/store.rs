@@ -354,6 +354,16 @@ pub enum EndedOf {
     Ended,
 }
 
+impl EndedOf {
+    /// How many were ended.
+    pub fn count(self) -> u64 {
+        match self {
+            Self::Done(count) => count,
+            Self::Unknown | Self::Ended => 0,
+        }
+    }
+}
+
 /// A session as it was in the instant of a verb.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Snapshot {

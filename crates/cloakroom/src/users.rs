@@ -25,8 +25,8 @@ use crate::events::Event;
 use crate::expiry::Touch;
 use crate::manager::Manager;
 use crate::store::{
-    Applied, Apply, Cursor, EndOf, EndedOf, ListOf, Listed, OnlyIf, Page, Patience, Store,
-    StoreError, User, Which,
+    Applied, Apply, Cursor, EndOf, ListOf, Listed, OnlyIf, Page, Patience, Store, StoreError, User,
+    Which,
 };
 use crate::token::{SessionId, Tag};
 
@@ -137,7 +137,7 @@ impl SessionsOf<'_> {
     }
 
     /// Ends all of them, and answers when nothing is left that they held (GDPR article 17). Waits a
-    /// minute at most for each answer of the store. An error leaves them ended or untouched, as it
+    /// minute at most. An error leaves them ended or untouched, as it
     /// says; ask again.
     pub async fn erase(&self) -> Result<u64, StoreError> {
         let count = self.store().erase(self.user, AT_LENGTH).await?;
@@ -147,14 +147,9 @@ impl SessionsOf<'_> {
 
     async fn end(&self, which: Which<'_>) -> Result<u64, StoreError> {
         let end = EndOf { user: self.user, which, asked_by: None };
-        match self.store().end_of(end, self.patience()).await? {
-            EndedOf::Done(count) => {
-                self.tell(count);
-                Ok(count)
-            }
-            // Nobody's session asked for it.
-            EndedOf::Unknown | EndedOf::Ended => Ok(0),
-        }
+        let count = self.store().end_of(end, self.patience()).await?.count();
+        self.tell(count);
+        Ok(count)
     }
 
     fn store(&self) -> &dyn Store {

@@ -8,4 +8,3 @@ mod reopen;
 mod refused;
 mod full;
 mod kill;
-mod speed;

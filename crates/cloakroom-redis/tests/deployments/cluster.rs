@@ -1,14 +1,15 @@
 //! Slots that move, and what a login across slots leaves.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cloakroom::store::Happened;
 use cloakroom::testing::Visitor;
-use cloakroom::{LogIn, SessionError, User};
+use cloakroom::{LogIn, SessionError, SessionLimit, User, WhenFull};
 use cloakroom_redis::RedisSettings;
-use testbed::Cluster;
+use testbed::{Cluster, eventually};
 
 use crate::house::{LONG, NOTE, VISITS, keys_of, manager, manager_with};
 
@@ -53,6 +54,25 @@ async fn calls_follow_a_slot_wherever_it_goes() {
             assert_eq!(visits, 3 * round);
         }
     }
+}
+
+/// Also where the login comes from another slot, in two steps.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_login_pushed_out_held_is_removed() {
+    let cluster = Cluster::start();
+    let manager = manager(&cluster.url());
+    let pushed_out = Visitor::logged_in(&manager, "alice").await.unwrap();
+    let (key, _) = keys_of(&pushed_out).await;
+    let mut comes = stranger(&manager).await;
+    let (before, _) = keys_of(&comes).await;
+    assert_ne!(cluster.slot(&before), cluster.slot(&key));
+    let limit = SessionLimit { at_most: NonZeroU32::MIN, when_full: WhenFull::EndOldest };
+    let alice = User::new("alice").unwrap();
+    let login = comes.visit(async |session| session.log_in(alice).at_most(limit).await).await;
+    assert_eq!(login.unwrap(), LogIn::Done);
+    // In the background. Nobody looks at the session itself, for that would remove it, too.
+    let removed = || (cluster.command(&key, &["TYPE", &key]).text() == "string").then_some(());
+    assert!(tokio::task::block_in_place(|| eventually(LONG, removed)).is_some());
 }
 
 /// One key of two has arrived: scripts wait, and a call whose patience ends first has not happened.
