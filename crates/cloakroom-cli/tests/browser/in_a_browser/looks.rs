@@ -1,7 +1,7 @@
 //! What a page looks like, as far as it can be measured: nothing sticks out, everything can be read,
 //! hit with a thumb, and reached with a keyboard.
 
-use testbed::{Chromium, Program, Server, Setup};
+use testbed::{Chromium, Program, Request, Server, Setup};
 
 use crate::stage::*;
 
@@ -76,10 +76,23 @@ pub(super) fn send_from_another_site(browser: &Chromium, demo: &Program) {
     wait_for_status(browser, 403);
 }
 
+/// A demo with one session a user, and no place for another.
+pub(super) fn that_refuses_more() -> Program {
+    on_memory(&["--sessions-per-user", "1", "--when-full", "refuse"])
+}
+
+/// A login where the user has as many sessions as allowed.
+pub(super) fn log_in_once_too_often(browser: &Chromium, full: &Program) {
+    // Whichever of the two comes first has the place.
+    let elsewhere = Request::post(full.addr(), "/login").form("username=alice").send();
+    assert!(matches!(elsewhere.status, 303 | 409), "{elsewhere:?}");
+    log_in(browser, full, "alice");
+}
+
 #[test]
 fn every_page_fits_a_phone_and_a_desktop_in_both_languages_by_day_and_by_night() {
     let server = Server::start();
-    let demo = on(&server);
+    let (demo, full) = (on(&server), that_refuses_more());
     for languages in ["en-GB,en", "ja-JP,ja"] {
         let browser = Chromium::start_with(Setup { languages, ..Setup::default() });
         let measure = |page: &str| {
@@ -96,6 +109,8 @@ fn every_page_fits_a_phone_and_a_desktop_in_both_languages_by_day_and_by_night()
             show(&browser, &demo);
             measure(page);
         }
+        log_in_once_too_often(&browser, &full);
+        measure("login-full");
         send_from_another_site(&browser, &demo);
         measure("error-403");
         browser.open(&url(&demo, "/about"));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use testbed::{Chromium, Server, Setup};
 
-use super::looks::{PAGES, send_from_another_site};
+use super::looks::{PAGES, log_in_once_too_often, send_from_another_site, that_refuses_more};
 use crate::stage::*;
 
 #[test]
@@ -14,7 +14,7 @@ fn every_page_is_photographed() {
     let folder = PathBuf::from(std::env::var_os("CLOAKROOM_SCREENSHOTS").expect("a folder"));
     fs::create_dir_all(&folder).unwrap();
     let server = Server::start();
-    let demo = on(&server);
+    let (demo, full) = (on(&server), that_refuses_more());
     for (language, languages) in [("en", "en-GB,en"), ("ja", "ja-JP,ja")] {
         let browser = Chromium::start_with(Setup { languages, ..Setup::default() });
         let photograph = |page: &str| {
@@ -30,6 +30,8 @@ fn every_page_is_photographed() {
             show(&browser, &demo);
             photograph(page);
         }
+        log_in_once_too_often(&browser, &full);
+        photograph("login-full");
         send_from_another_site(&browser, &demo);
         photograph("error-403");
         server.kill();
