@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use cloakroom::{Keys, Manager, MemoryStore, Prefix, SecretKey, Settings};
 use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore};
 use cloakroom_redis::RedisStore;
-use testbed::papers::{blocks, text};
+use testbed::papers::{Block, blocks, text};
 use testbed::{Browser, Server, Shell};
 use tokio::runtime::Runtime;
 
@@ -32,8 +32,12 @@ fn serve(manager: impl FnOnce() -> Manager) -> (Runtime, SocketAddr) {
 fn the_program_is_shown_whole() {
     let program = text("examples/src/bin/readme.rs");
     let (_, program) = program.split_once('\n').unwrap();
-    let shown = blocks(PAPER).into_iter().find(|block| block.language == "rust").unwrap();
-    assert_eq!(shown.text, program);
+    let is_of_it = |block: &Block| block.marker == "examples/src/bin/readme.rs";
+    let shown: Vec<Block> = blocks(PAPER).into_iter().filter(is_of_it).collect();
+    // What it is about comes first, then what stands around it.
+    let [handlers, imports, server] = &shown[..] else { panic!("{shown:?}") };
+    assert!((15..=22).contains(&handlers.text.lines().count()), "about twenty lines");
+    assert_eq!(format!("{}\n{}\n{}", imports.text, handlers.text, server.text), program);
 }
 
 #[test]
