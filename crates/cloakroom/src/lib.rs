@@ -32,13 +32,14 @@
 //! # assert_eq!(visit.session().log_in(User::new("alice")?).await?, LogIn::Done);
 //! # let set_cookie = visit.close(200).await.set_cookie.unwrap();
 //! # let cookie = set_cookie.split(';').next().unwrap();
-//! // 1. The request begins with its `Cookie` lines. Nothing is asked of the store: a page that never
-//! //    looks at its session costs nothing.
+//! // 1. The request begins with its `Cookie` lines. Nothing is asked of the
+//! //    store: a page that never looks at its session costs nothing.
 //! let visit = manager.open([cookie.as_bytes()]);
 //! let session = visit.session();
 //!
-//! // 2. The first operation is one trip. In one atomic step the store finds out whether the session
-//! //    is alive and somebody is logged in, adds 1, renews the idle timeout, and sends all fields back.
+//! // 2. The first operation is one trip. In one atomic step the store finds
+//! //    out whether the session is alive and somebody is logged in, adds 1,
+//! //    renews the idle timeout, and sends all fields back.
 //! let (user, visits) = session.if_logged_in().increment(VISITS, 1).await?.unwrap();
 //! assert_eq!((user.as_str(), visits), ("alice", 1));
 //!
@@ -49,15 +50,18 @@
 //! session.set(LANGUAGE, "ja")?;
 //! assert_eq!(session.get(LANGUAGE).await?.as_deref(), Some("ja"));
 //!
-//! // 5. Just before the response head leaves, what waits is stored in one more trip. A cookie goes out
-//! //    only if the token changed, which happens at login, logout and rotation.
+//! // 5. Just before the response head leaves, what waits is stored in one
+//! //    more trip. A cookie goes out only if the token changed, which happens
+//! //    at login, logout and rotation.
 //! let head = visit.close(200).await;
 //! assert!(head.failed.is_none() && head.set_cookie.is_none());
-//! // The page depends on the session, so no cache may keep it (OWASP ASVS 5.0, 14.3.2).
+//! // The page depends on the session, so no cache may keep it (OWASP ASVS
+//! // 5.0, 14.3.2).
 //! assert!(head.depends_on_session);
 //!
-//! // Meanwhile another tab logs out. A request that was under way can't bring the session back: its
-//! // write is refused (409), and the cookie is left alone.
+//! // Meanwhile another tab logs out. A request that was under way can't bring
+//! // the session back: its write is refused (409), and the cookie is left
+//! // alone.
 //! let late = manager.open([cookie.as_bytes()]);
 //! let logout = manager.open([cookie.as_bytes()]);
 //! late.session().get(VISITS).await?;
@@ -107,35 +111,53 @@ pub mod users;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[doc(inline)]
 pub use manager::{Head, Manager, OpenVisit};
+#[doc(inline)]
 pub use outcome::{LogIn, SessionError};
+#[doc(inline)]
 pub use session::{IfLoggedIn, LoggingIn, Session, UPDATE_TRIES};
+#[doc(inline)]
 pub use users::{Exported, ExportedPage, SessionsOf};
 
+#[doc(inline)]
 pub use field::{
     Counter, Field, FieldName, InvalidFieldName, Json, Kept, List, NotDecodable, NotEncodable,
     Value,
 };
 
+#[doc(inline)]
 pub use cookie::{CookieSettings, InvalidCookieName, SameSite};
+#[doc(inline)]
 pub use events::{Event, Events};
+#[doc(inline)]
 pub use settings::Settings;
 
+#[doc(inline)]
 pub use expiry::{InvalidLifetime, Life, Lifetime, NotALife, Timestamp, Touch};
 
+#[doc(inline)]
 pub use token::{
     InvalidPrefix, Issued, Keys, NoRandomness, Prefix, SecretKey, SessionId, Tag, Token, TokenMint,
     WeakKey,
 };
 
+#[doc(inline)]
 pub use address::{AddressPrivacy, InvalidNetwork, Network};
+#[doc(inline)]
 pub use client::{Client, InvalidLabel, Label};
+#[doc(inline)]
 pub use device::{Browser, Device, DeviceHeaders, System};
+#[doc(inline)]
 pub use proxies::{ForwardedHeader, TrustedProxies};
 
+#[doc(inline)]
 pub use change::{Limits, Refusal};
+#[doc(inline)]
 pub use clock::{Clock, Hands};
+#[doc(inline)]
 pub use memory::MemoryStore;
+#[doc(inline)]
 pub use store::{
     Cursor, InvalidUser, Listed, Page, SessionLimit, Store, StoreError, User, WhenFull,
 };

@@ -66,6 +66,20 @@ pub const UPDATE_TRIES: u32 = 64;
 ///
 /// After the response head has left, as in a stream of events or behind a WebSocket, every read is 1
 /// trip: it sees a logout at once.
+///
+/// # Errors
+///
+/// What a method says of errors is besides these. Each is a [`SessionError`] that knows its status;
+/// `cloakroom-tower` makes it a response.
+///
+/// | when | what |
+/// |---|---|
+/// | any trip | [`Unavailable`](SessionError::Unavailable), [`OutOfPatience`](SessionError::OutOfPatience): 503, after [`Settings::patience`](crate::Settings) at most |
+/// | a write to a session that was ended, or expired during the request | [`Ended`](SessionError::Ended): 409, nothing was written |
+/// | a value over [`Settings::limits`](crate::Settings), a counter out of its range | [`Refused`](SessionError::Refused): 422, nothing was written |
+/// | what is kept is of another type | [`NotDecodable`](SessionError::NotDecodable): 422, and it stays |
+/// | a new token, without randomness in the operating system | [`NoRandomness`](SessionError::NoRandomness): 503 |
+/// | a login, a rotation, a waiting write or a newcomer's first write after the head has left | [`HeadHasLeft`](SessionError::HeadHasLeft): 500 |
 #[derive(Clone, Debug)]
 pub struct Session(Arc<Visit>);
 
