@@ -43,6 +43,8 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The exit code of `cloakroom sessions` when there is nothing of what was asked for.
 const NOTHING_FOUND: u8 = 3;
+/// What should not be there is, so that a watch over a server needs no eyes.
+const SOMETHING_AMISS: u8 = 4;
 
 fn main() -> ExitCode {
     match args::parse() {
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
                 match sessions::run(command).await {
                     Ok(Found::Something) => ExitCode::SUCCESS,
                     Ok(Found::Nothing) => ExitCode::from(NOTHING_FOUND),
+                    Ok(Found::Amiss) => ExitCode::from(SOMETHING_AMISS),
                     Err(Problem::Wrong(problem)) => args::refuse(problem),
                     Err(Problem::Failed(problem)) => fail(problem),
                 }

@@ -22,6 +22,8 @@ use write::Form;
 pub(crate) enum Found {
     Something,
     Nothing,
+    /// What should not be there, and still is.
+    Amiss,
 }
 
 pub(crate) async fn run(Sessions { command, place }: Sessions) -> Result<Found, Problem> {

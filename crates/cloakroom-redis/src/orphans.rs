@@ -14,7 +14,7 @@ use crate::keys;
 use crate::scan::scan;
 use crate::scripts;
 use crate::server::{Failure, Server};
-use crate::store::RedisStore;
+use crate::store::{Pace, RedisStore};
 use crate::wire::{Call, Garbled};
 
 /// What is odd about a key.
@@ -101,9 +101,9 @@ impl RedisStore {
 
     /// Removes what was held by sessions of a user that were ended all at once, which
     /// [`Store::end_of`](cloakroom::Store::end_of) leaves to the background: for a program that ends
-    /// before that does. Two trips for each 500 sessions, and one more.
+    /// before that does. Two trips for each 200 sessions, and one more.
     pub async fn remove_ended(&self, user: &User, patience: Patience) -> Result<(), StoreError> {
-        let tidied = self.tidy(self.tag_of(user), || patience).await;
+        let tidied = self.tidy(self.tag_of(user), Pace::AWAITED, || patience).await;
         tidied.map_err(|failure| self.failed(Verb::EndOf, None, failure))
     }
 }

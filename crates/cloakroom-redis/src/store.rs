@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
+use std::time::Duration;
 
 use cloakroom::change::Fields;
 use cloakroom::store::{
@@ -157,22 +158,41 @@ impl RedisStore {
         })
     }
 
-    /// Removes what was held by sessions that were ended all at once, some hundreds in a step, so
-    /// that nobody else waits long.
+    /// Removes what was held by sessions that were ended all at once.
     pub(crate) async fn tidy(
         &self,
         tag: Tag,
+        pace: Pace,
         patience: impl Fn() -> Patience,
     ) -> Result<(), Failure> {
         loop {
-            let list = users::list(keys::ended_of(&self.prefix, tag), None, Page::AT_MOST);
+            let begun = Instant::now();
+            let list = users::list(keys::ended_of(&self.prefix, tag), None, pace.at_once);
             let (_, ids) = users::listed(tag, self.server.call(&list, patience()).await?)?;
             if ids.is_empty() {
                 return Ok(());
             }
             self.server.call(&users::tidy(&self.prefix, tag, &ids), patience()).await?;
+            tokio::time::sleep(begun.elapsed().min(Pace::LONGEST_STEP) * pace.rests).await;
         }
     }
+}
+
+/// How ended sessions are removed, so that others notice little of it: so many in a step, and then a
+/// rest of so many times as long as that took.
+#[derive(Clone, Copy)]
+pub(crate) struct Pace {
+    at_once: u32,
+    rests: u32,
+}
+
+impl Pace {
+    /// Nobody waits for it: a fiftieth of the server's time.
+    const UNNOTICED: Self = Self { at_once: 20, rests: 50 };
+    /// Somebody does: half of it.
+    pub(crate) const AWAITED: Self = Self { at_once: 200, rests: 1 };
+    /// A step that took longer waited for the server, and kept nobody else from it.
+    const LONGEST_STEP: Duration = Duration::from_millis(10);
 }
 
 /// What is said of a login; see [`Why::Login`].
@@ -284,7 +304,7 @@ impl Store for RedisStore {
                 let (store, tag) = (self.clone(), self.tag_of(end.user));
                 in_the_background(async move {
                     let each = || store.server.in_the_background();
-                    if let Err(failure) = store.tidy(tag, each).await {
+                    if let Err(failure) = store.tidy(tag, Pace::UNNOTICED, each).await {
                         let error = store.failed(Verb::EndOf, None, failure);
                         tracing::warn!(%error, "ended sessions could not be removed; they expire by themselves");
                     }
@@ -300,7 +320,7 @@ impl Store for RedisStore {
             let all = EndOf { user, which: Which::All, asked_by: None };
             let rest = left_of(patience);
             let ended = self.end_in_one_step(&all, rest()).await.map_err(failed)?;
-            let tidied = self.tidy(self.tag_of(user), rest).await;
+            let tidied = self.tidy(self.tag_of(user), Pace::AWAITED, rest).await;
             // They have ended by now, so it is never said that nothing has happened.
             let tidied = tidied.map_err(|f| Failure { happened: Happened::Perhaps, ..f });
             tidied.map_err(failed)?;

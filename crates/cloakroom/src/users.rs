@@ -48,7 +48,7 @@ impl Manager {
 /// | `count`, `revoke`, `revoke_all`, `revoke_all_but` | 1, however many sessions there are |
 /// | `page` | 2 |
 /// | `export` | 2, and 1 a session |
-/// | `erase` | 1, and 2 for each 500 sessions |
+/// | `erase` | 1, and 2 for each 200 sessions |
 #[derive(Clone, Copy, Debug)]
 pub struct SessionsOf<'a> {
     manager: &'a Manager,

@@ -42,6 +42,7 @@ impl Proxy {
                 accepted: 0,
                 replies: 0,
                 lost: 0,
+                holds: false,
             }),
             switched: Condvar::new(),
         });
@@ -97,6 +98,17 @@ impl Proxy {
         self.switch(Mode::Blackhole);
     }
 
+    /// So many more requests go through, and their replies; what comes after them is held, as a client
+    /// leaves it that dies between two of its steps.
+    pub fn pass_requests(&self, count: u64) {
+        self.switch(Mode::PassRequests { left: count });
+    }
+
+    /// Whether a request is held because those that were to pass have passed.
+    pub fn holds_a_request(&self) -> bool {
+        self.shared.lock().holds
+    }
+
     /// Closes every connection, and each new one as soon as it is made. (A port where nobody listens is
     /// that of a server after [`Server::kill`](crate::Server::kill).)
     pub fn refuse(&self) {
@@ -146,6 +158,7 @@ impl Proxy {
             }
         }
         state.mode = mode;
+        state.holds = false;
         self.shared.switched.notify_all();
     }
 }
@@ -170,6 +183,7 @@ enum Mode {
     Pass,
     DropReplies,
     Blackhole,
+    PassRequests { left: u64 },
     Refuse,
     Delay(Duration),
     LoseReply { every_nth: u64 },
@@ -194,6 +208,7 @@ struct State {
     accepted: u64,
     replies: u64,
     lost: u64,
+    holds: bool,
 }
 
 /// A client's connection and the one that stands for it at the server.
@@ -226,6 +241,25 @@ impl Shared {
             } else {
                 self.switched.wait_timeout(state, left).unwrap().0
             };
+        }
+    }
+
+    /// Waits while requests are held that count; `false` if all ends before.
+    fn may_send(&self) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.ends {
+                return false;
+            }
+            match &mut state.mode {
+                Mode::PassRequests { left: 0 } => state.holds = true,
+                Mode::PassRequests { left } => {
+                    *left -= 1;
+                    return true;
+                }
+                _ => return true,
+            }
+            state = self.switched.wait(state).unwrap();
         }
     }
 
@@ -292,8 +326,12 @@ fn forward_requests(line: &Line, shared: &Shared) {
         if shared.passable(Instant::now()).is_none() {
             return false;
         }
+        let counts = !opens_connection(request);
+        if counts && !shared.may_send() {
+            return false;
+        }
         // Before it is sent: its reply may come at once.
-        line.asked().push_back(!opens_connection(request));
+        line.asked().push_back(counts);
         (&line.server).write_all(&wire).is_ok()
     });
     // The client may have hung up without waiting for replies: the server should see the same.
@@ -404,6 +442,22 @@ mod tests {
         // Which of the two errors depends on whether something was under way.
         let kind = client.ask(&["PING"]).unwrap_err().kind();
         assert_ne!(kind, io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn it_holds_what_comes_after_so_many_requests() {
+        let (server, proxy) = setup();
+        let mut client = client(&proxy);
+        proxy.pass_requests(2);
+        assert_eq!(client.ask(&["CLIENT", "SETNAME", "coat"]).unwrap().text(), "OK");
+        assert_eq!(client.ask(&["INCR", "coats"]).unwrap().int(), 1);
+        assert_eq!(client.ask(&["INCR", "coats"]).unwrap().int(), 2);
+        assert!(!proxy.holds_a_request());
+        times_out(&mut client, &["INCR", "coats"]);
+        assert!(proxy.holds_a_request());
+        assert_eq!(server.command(&["GET", "coats"]).text(), "2");
+        drop(proxy);
+        assert_eq!(server.command(&["GET", "coats"]).text(), "2");
     }
 
     #[test]

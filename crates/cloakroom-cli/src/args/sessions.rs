@@ -12,7 +12,8 @@ Exit codes:
   0  it is done
   1  the store failed, or can't be reached, or its folder is in use
   2  a flag or a variable is wrong, or a question could not be asked: then --yes is missing
-  3  nothing was found
+  3  there is nothing of what was asked for
+  4  orphans: something is odd, and was not mended
 
 Examples:
   cloakroom sessions list --user alice

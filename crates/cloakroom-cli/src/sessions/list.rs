@@ -44,12 +44,12 @@ pub(super) async fn run(store: &dyn Records, user: &User, form: Form) -> Result<
             break;
         }
     }
-    match (form, found) {
-        (Form::Text, Found::Something) => say_table(&rows),
-        (Form::Text, Found::Nothing) => {
+    match form {
+        Form::Text if found == Found::Nothing => {
             say(format_args!("{} has no sessions", write::harmless(user.as_str())));
         }
-        (Form::Json, _) => {}
+        Form::Text => say_table(&rows),
+        Form::Json => {}
     }
     Ok(found)
 }

@@ -24,7 +24,7 @@ pub(super) async fn run(stores: &Stores, endless: Endless, form: Form) -> Result
         ));
     };
     let most_bytes = Settings::default().limits.session_bytes;
-    let mut met = BTreeSet::new();
+    let (mut met, mut amiss) = (BTreeSet::new(), false);
     let mut next = Some(Cursor::default());
     while let Some(place) = next {
         let begun = Instant::now();
@@ -36,6 +36,7 @@ pub(super) async fn run(stores: &Stores, endless: Endless, form: Form) -> Result
             if !met.insert(orphan.key.clone()) {
                 continue;
             }
+            amiss |= orphan.odd.iter().any(|odd| *odd != Odd::Fixed);
             match form {
                 Form::Json => say(json!({ "key": orphan.key, "odd": odd })),
                 Form::Text => {
@@ -52,7 +53,7 @@ pub(super) async fn run(stores: &Stores, endless: Endless, form: Form) -> Result
     if met.is_empty() && form == Form::Text {
         say("There is nothing odd");
     }
-    Ok(if met.is_empty() { Found::Nothing } else { Found::Something })
+    Ok(if amiss { Found::Amiss } else { Found::Something })
 }
 
 fn word(odd: Odd) -> &'static str {

@@ -21,4 +21,5 @@ mod carry;
 mod alike;
 mod start;
 mod stop;
+mod killed;
 mod readme;
