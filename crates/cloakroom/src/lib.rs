@@ -83,8 +83,9 @@
 //! Requirements of others are named by their ids: ASVS is the OWASP Application Security Verification
 //! Standard 5.0, and cookies follow RFC 6265bis.
 
-pub mod token;
 pub mod expiry;
+pub mod rotation;
+pub mod token;
 pub mod clock;
 pub mod address;
 pub mod proxies;
@@ -122,6 +123,8 @@ pub use events::{Event, Events};
 pub use settings::Settings;
 
 pub use expiry::{InvalidLifetime, Life, Lifetime, NotALife, Timestamp, Touch};
+
+pub use rotation::{Generation, InvalidRotation, Rotation};
 
 pub use token::{
     InvalidPrefix, Issued, Keys, NoRandomness, Prefix, SecretKey, SessionId, Tag, Token, TokenMint,
