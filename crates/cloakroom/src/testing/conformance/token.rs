@@ -38,6 +38,12 @@ impl<H: Harness> Stage<'_, H> {
         self.apply(Apply { token: Some(token), ..applying(id, &Change::read()) })
     }
 
+    /// A use that doesn't count.
+    fn polls(&self, id: &SessionId, token: Shown) -> Applied {
+        let (touch, token) = (Touch::Never, Some(token));
+        self.apply(Apply { touch, token, ..applying(id, &Change::read()) })
+    }
+
     /// The token that the use hands out.
     #[track_caller]
     fn next(&self, id: &SessionId, token: Shown) -> Option<Generation> {
@@ -69,9 +75,7 @@ pub fn a_token_is_replaced_when_it_is_due_and_not_before<H: Harness>(here: &H) {
     let id = stage.of(&user);
     assert_eq!(stage.next(&id, shown(0)), None);
     stage.pass(5);
-    let polled =
-        Apply { touch: Touch::Never, token: Some(due(0)), ..applying(&id, &Change::read()) };
-    assert_eq!(done(stage.apply(polled)).next_token, None);
+    assert_eq!(done(stage.polls(&id, due(0))).next_token, None);
     assert_eq!(stage.next(&id, Shown { every: None, ..due(0) }), None);
     assert_eq!(stage.next(&id, due(0)), Some(Generation(1)));
     // It is on its way; the one that is held is good.
@@ -149,9 +153,7 @@ pub fn an_old_token_after_its_successor_ends_the_session<H: Harness>(here: &H) {
     let user = stage.user("ada");
     let (stolen, other) = (stage.replaced(Some(&user)), stage.of(&user));
     assert_eq!(stage.next(&stolen, shown(1)), None);
-    let polled =
-        Apply { touch: Touch::Never, token: Some(late(0)), ..applying(&stolen, &Change::read()) };
-    assert_eq!(stage.apply(polled), Applied::Stolen);
+    assert_eq!(stage.polls(&stolen, late(0)), Applied::Stolen);
     let page = stage.page(&user, None, 10);
     assert_eq!(page.sessions.iter().map(|listed| listed.id).collect::<Vec<_>>(), [other]);
 }
