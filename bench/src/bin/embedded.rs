@@ -88,7 +88,7 @@ fn load(store: &EmbeddedStore, ids: &[SessionId], workers: usize, change: &Chang
             let id = &ids[(at >> 33) % ids.len()];
             let (only_if, touch) = (OnlyIf::Alive, Touch::Exactly);
             let begun = Instant::now();
-            let apply = Apply { id, change, only_if, touch, limits };
+            let apply = Apply { id, change, only_if, touch, limits, token: None };
             let applied = pollster::block_on(store.apply(apply, PATIENCE)).unwrap();
             took.push(begun.elapsed());
             assert!(matches!(applied, Applied::Done(..)));

@@ -5,12 +5,14 @@
 //! marker  = 0 ‖ expires_at u64
 //! session = 1 ‖ expires_at u64 ‖ indexed_until u64 (0: none) ‖ life ‖ user (empty: nobody) ‖ field*
 //! session = 2 ‖ the same, and after the user: client; kept where a client was told
+//! life                   = the life, and after a space the current token if it was ever replaced
 //! life, user, client and a field's name = length u8 ‖ text;  a field's value = length u32 ‖ bytes
 //! ```
 
 use std::collections::HashMap;
 
 use cloakroom::engine::{Content, Record};
+use cloakroom::rotation::Current;
 use cloakroom::{Client, FieldName, Kept, SessionId, Timestamp, User};
 
 /// The latest bytes of records; `None` removes one.
@@ -37,7 +39,11 @@ pub(crate) fn encode(record: &Record) -> Vec<u8> {
         bytes.push(text.len() as u8);
         bytes.extend_from_slice(text.as_bytes());
     };
-    text(&content.life.to_string());
+    if content.token == Current::default() {
+        text(&content.life.to_string());
+    } else {
+        text(&format!("{} {}", content.life, content.token));
+    }
     text(content.user.as_ref().map_or("", User::as_str));
     if let Some(client) = &content.client {
         text(&client.to_text());
@@ -63,7 +69,12 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
         return None;
     }
     let indexed_until = Some(number(&mut rest)?).filter(|until| *until != 0);
-    let life = text(&mut rest)?.parse().ok()?;
+    let words = text(&mut rest)?;
+    let life = words.parse().ok()?;
+    let token = match words.splitn(7, ' ').nth(6) {
+        None => Current::default(),
+        Some(token) => token.parse().ok()?,
+    };
     let user = match text(&mut rest)? {
         "" => None,
         name => Some(User::new(name).ok()?),
@@ -80,7 +91,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<Record> {
         fields.insert(name, Kept(value.to_vec()));
     }
     Some(Record {
-        content: Some(Content { user, life, client, fields }),
+        content: Some(Content { user, life, client, token, fields }),
         expires_at,
         indexed_until: indexed_until.map(Timestamp::from_millis),
     })
@@ -105,7 +116,7 @@ fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
 mod tests {
     use std::time::Duration;
 
-    use cloakroom::{Life, Lifetime};
+    use cloakroom::{Generation, Life, Lifetime};
 
     use super::*;
 
@@ -125,6 +136,7 @@ mod tests {
                 user,
                 life,
                 client: None,
+                token: Current::default(),
                 fields: fields.into_iter().collect(),
             }),
             expires_at: now + Duration::from_secs(1800),
@@ -161,7 +173,11 @@ mod tests {
     fn what_is_written_comes_back() {
         let nobody = Record { indexed_until: None, ..record() };
         let marker = Record { content: None, indexed_until: None, ..record() };
-        for record in [record(), nobody, marker] {
+        let mut replaced = record();
+        let (generation, since) = (Generation(4_294_967_295), Lifetime::LONGEST);
+        let token = Current { generation, since, presented: false };
+        replaced.content.as_mut().unwrap().token = token;
+        for record in [record(), replaced, nobody, marker] {
             assert_eq!(decode(&encode(&record)), Some(record));
         }
     }

@@ -81,6 +81,7 @@ impl RedisStore {
         let fields = match wire::sealed(rotate.limits, sealed)? {
             Sealed::Done(fields) => fields,
             Sealed::Refused(refusal) => return Ok(Rotated::Refused(refusal)),
+            Sealed::Stolen => return Ok(Rotated::Stolen),
         };
         let login = Some(login);
         let new = Create { id: rotate.new, lifetime, remembered, fields: &fields, login };

@@ -5,6 +5,7 @@ pub(crate) mod users;
 
 use cloakroom::change::{Change, Fields, Operation, Writes};
 use cloakroom::records::{Record, Restored};
+use cloakroom::rotation::{Generation, Shown};
 use cloakroom::store::{
     Applied, Apply, Create, Created, Ended, Login, OnlyIf, Rotate, Rotated, Snapshot, Why,
 };
@@ -43,6 +44,7 @@ pub(crate) fn create(prefix: &Prefix, new: &Create<'_>) -> Call {
 
 pub(crate) fn apply(prefix: &Prefix, apply: &Apply<'_>) -> Call {
     let mut arguments = Arguments::default();
+    arguments.token(apply.token);
     match apply.touch {
         Touch::Exactly => arguments.text("0"),
         Touch::AtMostEvery(slack) => arguments.number(slack.as_millis()),
@@ -69,6 +71,7 @@ pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
         Tag::User(_) => "u",
     };
     let mut arguments = Arguments::default();
+    arguments.token(rotate.token);
     arguments.text(&format!("{}{}", kind(rotate.old), kind(rotate.new)));
     arguments.limits(rotate.limits);
     arguments.writes(rotate.writes);
@@ -168,6 +171,18 @@ impl Arguments {
             .map(|(name, _)| name.as_str().as_bytes())
             .collect();
         self.list(removes.into_iter());
+    }
+
+    fn token(&mut self, token: Option<Shown>) {
+        let Some(Shown { generation, ago, every, grace }) = token else { return };
+        self.text("token");
+        self.number(generation.0);
+        self.number(ago.as_millis());
+        match every {
+            Some(every) => self.number(every.as_millis()),
+            None => self.text("never"),
+        }
+        self.number(grace.as_millis());
     }
 
     fn limits(&mut self, limits: &Limits) {
@@ -282,6 +297,7 @@ pub(crate) fn applied(limits: &Limits, value: Value) -> Result<Reply<Applied>, G
         b"not-logged-in" => Applied::NotLoggedIn(words.session()?.0).into(),
         b"conflict" => Applied::Conflict(words.next().flatten().map(Kept)).into(),
         b"refused" => Applied::Refused(words.refusal(limits)?).into(),
+        b"stolen" => Applied::Stolen.into(),
         _ => words.gone(&outcome, Applied::Unknown, Applied::Ended)?,
     })
 }
@@ -301,6 +317,7 @@ pub(crate) fn rotated(
         b"full" => Rotated::Full.into(),
         b"taken" => Rotated::Taken.into(),
         b"refused" => Rotated::Refused(words.refusal(limits)?).into(),
+        b"stolen" => Rotated::Stolen.into(),
         _ => words.gone(&outcome, Rotated::Unknown, Rotated::Ended)?,
     })
 }
@@ -412,11 +429,16 @@ impl Words {
         let expires_at = self.time()?;
         let answer = self.next().ok_or(Garbled("too short"))?.map(Kept);
         let (mut life, mut user, mut fields) = (None, None, Fields::new());
+        let mut next_token = None;
         while let Some(name) = self.next() {
             let name = name.ok_or(Garbled("a field without a name"))?;
             match &*name {
                 b"~" => life = self.text()?.parse::<Life>().ok(),
                 b"~user" => user = Some(User::new(self.text()?).map_err(|_| Garbled("no user"))?),
+                b"~next" => {
+                    let next = self.text()?.parse().map_err(|_| Garbled("no generation"))?;
+                    next_token = Some(Generation(next));
+                }
                 b"~client" => self.client = Some(Client::from_text(&self.text()?)),
                 _ => {
                     let value = self.bytes()?;
@@ -429,7 +451,7 @@ impl Words {
             }
         }
         let life = life.ok_or(Garbled("a session without a life"))?;
-        Ok((Snapshot { user, life, expires_at, now, fields }, answer))
+        Ok((Snapshot { user, life, expires_at, now, fields, next_token }, answer))
     }
 
     fn refusal(&mut self, limits: &Limits) -> Result<Refusal, Garbled> {

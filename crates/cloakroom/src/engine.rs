@@ -24,6 +24,7 @@ use crate::change::{Change, Fields, Refusal, Rejection};
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::expiry::{Life, Timestamp, Touch};
+use crate::rotation::{Current, Generation, Shown, Superseded};
 use crate::store::{
     Applied, Apply, Create, Created, ENDED_FOR, Ended, Login, OnlyIf, Rotate, Rotated, Snapshot,
     User, WhenFull, Why,
@@ -64,6 +65,8 @@ pub struct Content {
     pub life: Life,
     /// The client that logged in, if that was told.
     pub client: Option<Client>,
+    /// Which of its tokens is the current one.
+    pub token: Current,
     /// The application's fields.
     pub fields: Fields,
 }
@@ -178,6 +181,7 @@ impl Engine {
             user: new.login.map(|login| login.user.clone()),
             life: Life::beginning(now, new.lifetime, new.remembered),
             client: new.login.and_then(|login| login.client.cloned()),
+            token: Current::default(),
             fields: new.fields.clone(),
         };
         let snapshot = shard.insert(*new.id, session, now, &self.anonymous);
@@ -197,10 +201,13 @@ impl Engine {
 
     fn apply_in(&self, shard: &mut Shard, apply: &Apply<'_>) -> Applied {
         let now = self.clock.now();
-        let (mut session, expires_at) = match shard.find(apply.id, now, &self.anonymous) {
-            Found::Alive(session, expires_at) => (session, expires_at),
-            Found::Unknown => return Applied::Unknown,
-            Found::Ended => return Applied::Ended,
+        let shown = apply.token.as_ref();
+        let found = shard.find_for(apply.id, shown, apply.touch, now, &self.anonymous);
+        let (mut session, expires_at, next_token) = match found {
+            Ok(met) => met,
+            Err(NotMet::Unknown) => return Applied::Unknown,
+            Err(NotMet::Ended) => return Applied::Ended,
+            Err(NotMet::Stolen) => return Applied::Stolen,
         };
         let nobody = apply.only_if == OnlyIf::LoggedIn && session.user.is_none();
         let mut answer = None;
@@ -215,7 +222,8 @@ impl Engine {
                 Err(Rejection::Refused(refusal)) => return Applied::Refused(refusal),
             }
         }
-        let snapshot = shard.touch(*apply.id, session, expires_at, apply.touch, now);
+        let mut snapshot = shard.touch(*apply.id, session, expires_at, apply.touch, now);
+        snapshot.next_token = next_token;
         if nobody { Applied::NotLoggedIn(snapshot) } else { Applied::Done(snapshot, answer) }
     }
 
@@ -236,22 +244,28 @@ impl Engine {
         if shards.of_new().records.contains_key(rotate.new) {
             return Rotated::Taken;
         }
-        let found = shards.of_old().find(rotate.old, now, &self.anonymous);
+        let shown = rotate.token.as_ref();
+        let old = shards.of_old();
+        let found = old.find_for(rotate.old, shown, Touch::Never, now, &self.anonymous);
         let session = match (&rotate.why, found) {
-            (Why::Renewal, Found::Unknown) => return Rotated::Unknown,
-            (Why::Renewal, Found::Ended) => return Rotated::Ended,
-            (Why::Renewal, Found::Alive(old, _)) => match written(&old.fields, rotate) {
-                Ok(fields) => Content { fields, life: Life { last_seen: now, ..old.life }, ..old },
+            (_, Err(NotMet::Stolen)) => return Rotated::Stolen,
+            (Why::Renewal, Err(NotMet::Unknown)) => return Rotated::Unknown,
+            (Why::Renewal, Err(NotMet::Ended)) => return Rotated::Ended,
+            (Why::Renewal, Ok((old, ..))) => match written(&old.fields, rotate) {
+                Ok(fields) => {
+                    let life = Life { last_seen: now, ..old.life };
+                    Content { fields, life, token: Current::default(), ..old }
+                }
                 Err(refusal) => return Rotated::Refused(refusal),
             },
             (Why::Login { login, lifetime, remembered, carried, fields }, found) => {
                 let same_user = |old: &Content| old.user.as_ref() == Some(login.user);
                 let before = match found {
-                    Found::Alive(old, _) if same_user(&old) => Some((old.fields, true)),
-                    Found::Alive(old, _) if old.user.is_none() => Some((old.fields, false)),
+                    Ok((old, ..)) if same_user(&old) => Some((old.fields, true)),
+                    Ok((old, ..)) if old.user.is_none() => Some((old.fields, false)),
                     // Who comes with an expired session is a newcomer: their writes count.
-                    Found::Unknown => Some((Fields::new(), false)),
-                    Found::Alive(..) | Found::Ended => None,
+                    Err(NotMet::Unknown) => Some((Fields::new(), false)),
+                    Ok(_) | Err(_) => None,
                 };
                 let mut kept = Fields::new();
                 if let Some((fields, keeps_all)) = before {
@@ -268,6 +282,7 @@ impl Engine {
                         user: Some(login.user.clone()),
                         life: Life::beginning(now, *lifetime, *remembered),
                         client: login.client.cloned(),
+                        token: Current::default(),
                         fields,
                     },
                     Err(rejection) => return Rotated::Refused(refused(rejection)),
@@ -421,6 +436,14 @@ enum Found {
     Ended,
 }
 
+/// Why a session is not there for who comes with a token.
+enum NotMet {
+    Unknown,
+    Ended,
+    /// It was there, and has been ended.
+    Stolen,
+}
+
 impl Shard {
     /// Ends a verb: its journal hears what it changed.
     fn tell<T>(&mut self, journal: impl FnOnce(Changes<'_>) -> T) -> T {
@@ -464,6 +487,34 @@ impl Shard {
             return Found::Ended;
         }
         Found::Alive(session.clone(), record.expires_at)
+    }
+
+    /// The session for who comes with a token, when it expires, and the token to hand out. What is
+    /// to be remembered of the token is in the session; a caller who keeps that keeps it.
+    fn find_for(
+        &mut self,
+        id: &SessionId,
+        shown: Option<&Shown>,
+        touch: Touch,
+        now: Timestamp,
+        anonymous: &AtomicUsize,
+    ) -> Result<(Content, Timestamp, Option<Generation>), NotMet> {
+        let (session, expires_at) = match self.find(id, now, anonymous) {
+            Found::Alive(session, expires_at) => (session, expires_at),
+            Found::Unknown => return Err(NotMet::Unknown),
+            Found::Ended => return Err(NotMet::Ended),
+        };
+        let Some(shown) = shown else { return Ok((session, expires_at, None)) };
+        match session.token.meets(shown, now.since(session.life.created), touch) {
+            // Not urgent: a token that a crash made us forget is current again when it comes.
+            Ok((token, next)) => Ok((Content { token, ..session }, expires_at, next)),
+            Err(Superseded::TooLate) => Err(NotMet::Ended),
+            Err(Superseded::Stolen) => {
+                self.urgent = true;
+                self.end(id, now, anonymous);
+                Err(NotMet::Stolen)
+            }
+        }
     }
 
     /// Renews the time to live as [`Touch`] says, and puts the session back.
@@ -542,6 +593,7 @@ impl Shard {
             expires_at,
             now,
             fields: session.fields.clone(),
+            next_token: None,
         };
         self.keep(id, Record { content: Some(session), expires_at, indexed_until });
         snapshot
@@ -677,7 +729,7 @@ mod tests {
 
     fn apply(engine: &Engine, id: &SessionId, change: &Change) -> Told {
         let (only_if, touch) = (OnlyIf::Alive, Touch::Exactly);
-        let apply = Apply { id, change, only_if, touch, limits: &LIMITS };
+        let apply = Apply { id, change, only_if, touch, limits: &LIMITS, token: None };
         engine.apply(&apply, told).1
     }
 
@@ -712,8 +764,8 @@ mod tests {
         let old = id();
         let _ = create(&engine, &old);
         let (new, writes) = (id(), Writes::new());
-        let rotate =
-            Rotate { old: &old, new: &new, writes: &writes, limits: &LIMITS, why: Why::Renewal };
+        let (limits, why) = (&LIMITS, Why::Renewal);
+        let rotate = Rotate { old: &old, new: &new, writes: &writes, limits, why, token: None };
         let (rotated, (urgent, mut records)) = engine.rotate(&rotate, told);
         assert!(matches!(rotated, Rotated::Done(..)));
         records.sort_unstable_by_key(|(id, _)| *id == new);

@@ -84,6 +84,13 @@ pub enum Event {
         /// The session that it named.
         session: SessionId,
     },
+    /// An old token came whose successor somebody else has: the cookie was copied
+    /// ([`rotation`](crate::rotation)). The session was ended. Nobody can say which of the two is the
+    /// thief; its user should be told, and may want to end the others as well.
+    Stolen {
+        /// The session.
+        session: SessionId,
+    },
     /// A request met a session that had been ended before it or beneath it.
     MetEnded {
         /// The session.

@@ -87,8 +87,9 @@
 //! Requirements of others are named by their ids: ASVS is the OWASP Application Security Verification
 //! Standard 5.0, and cookies follow RFC 6265bis.
 
-pub mod token;
 pub mod expiry;
+pub mod rotation;
+pub mod token;
 pub mod clock;
 pub mod address;
 pub mod proxies;
@@ -135,6 +136,9 @@ pub use settings::Settings;
 
 #[doc(inline)]
 pub use expiry::{InvalidLifetime, Life, Lifetime, NotALife, Timestamp, Touch};
+
+#[doc(inline)]
+pub use rotation::{Generation, InvalidRotation, Rotation};
 
 #[doc(inline)]
 pub use token::{

@@ -40,7 +40,8 @@ pub trait Records: Store {
     fn restore<'a>(&'a self, record: &'a Record, patience: Patience) -> Answer<'a, Restored>;
 }
 
-/// A live session, whole.
+/// A live session, whole, but for which of its tokens is the current one
+/// ([`rotation`](crate::rotation)): of a restored session that is the first that comes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Under which it is kept.

@@ -23,6 +23,7 @@ use crate::change::{Change, Fields, Limits, Refusal, Writes};
 use crate::client::Client;
 use crate::expiry::{Life, Lifetime, Timestamp, Touch};
 use crate::field::{FieldName, Kept};
+use crate::rotation::{Generation, Shown};
 use crate::token::{Prefix, SessionId, Tag};
 
 /// How long [`Applied::Ended`] is remembered after a session was ended or rotated away.
@@ -199,6 +200,10 @@ pub struct Apply<'a> {
     pub touch: Touch,
     /// What the session may hold.
     pub limits: &'a Limits,
+    /// The token that was presented, where tokens are replaced periodically: the store decides in
+    /// the same step, by [`Current::meets`](crate::rotation::Current::meets). A change that is refused or
+    /// finds a conflict replaces none.
+    pub token: Option<Shown>,
 }
 
 /// A condition that is decided in the same step as the change.
@@ -223,6 +228,9 @@ pub struct Rotate<'a> {
     pub limits: &'a Limits,
     /// Why it rotates.
     pub why: Why<'a>,
+    /// The token that was presented, as in [`Apply::token`]: one that is not good any more is renewed
+    /// by nobody. The new session's first token is of generation 0.
+    pub token: Option<Shown>,
 }
 
 /// Why a session is rotated.
@@ -377,6 +385,9 @@ pub struct Snapshot {
     pub now: Timestamp,
     /// The application's fields.
     pub fields: Fields,
+    /// The token to hand out in place of the one that was presented; in the answer of
+    /// [`Store::apply`] only.
+    pub next_token: Option<Generation>,
 }
 
 /// What became of [`Store::create`].
@@ -407,6 +418,8 @@ pub enum Applied {
     Unknown,
     /// The session was logged out, revoked or rotated away.
     Ended,
+    /// A token was presented whose successor somebody else has: the session was ended, in this step.
+    Stolen,
 }
 
 /// What became of [`Store::rotate`].
@@ -426,6 +439,9 @@ pub enum Rotated {
     Unknown,
     /// For a renewal: the session was ended.
     Ended,
+    /// A token was presented whose successor somebody else has: the old session was ended, in this
+    /// step, and no new one made. A login may be tried again, without the token.
+    Stolen,
 }
 
 /// What became of [`Store::end`].

@@ -3,7 +3,7 @@
 //! ```text
 //! token      = base64url( secret ‖ seal )
 //! secret     = 32 bytes from the operating system
-//! seal       = AES-256-GCM-SIV( key, nonce = secret[..12], text = kind ‖ tag,
+//! seal       = AES-256-GCM-SIV( key, nonce = secret[..12], text = kind ‖ tag ‖ generation,
 //!                               associated data = version, prefix, cookie name, secret )
 //! session id = tag and SHA-256( "cloakroom/1 session", prefix, cookie name, secret )
 //! ```
@@ -12,7 +12,9 @@
 //! 2. With keys, it must have been sealed by us for this prefix and this cookie name; a forged one
 //!    ends here, without a store command. Without keys kind and tag stand open: tokens stay
 //!    unguessable, but whoever holds one can test which user it belongs to.
-//! 3. Only the hash of the secret reaches the store: a dump of it logs nobody in.
+//! 3. The generation says which of a session's tokens this is ([`rotation`](crate::rotation)): all
+//!    have the same secret. Without keys anybody could make one, so there is none.
+//! 4. Only the hash of the secret reaches the store: a dump of it logs nobody in.
 //!
 //! In production, every instance of one application needs the same keys; a key that is being
 //! retired goes to the fall-backs for as long as sessions last.
@@ -42,10 +44,14 @@ use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::rotation::{Generation, Rotation};
+
 const SECRET: usize = 32;
 const TAG: usize = 16;
 const OPEN_SEAL: usize = 1 + TAG;
-const CLOSED_SEAL: usize = OPEN_SEAL + 16;
+/// What is sealed: the same and a generation.
+const SEALED: usize = OPEN_SEAL + 4;
+const CLOSED_SEAL: usize = SEALED + 16;
 const SEAL_DOMAIN: &[u8] = b"cloakroom/1 seal";
 
 /// The secret that a browser keeps in its cookie, as text. It is no session id, can't be made from
@@ -307,12 +313,13 @@ pub struct WeakKey {
 pub struct Keys {
     /// The first one seals.
     keys: Vec<SecretKey>,
+    rotation: Option<Rotation>,
 }
 
 impl Keys {
     /// New tokens are sealed with `key`.
     pub fn new(key: SecretKey) -> Self {
-        Self { keys: vec![key] }
+        Self { keys: vec![key], rotation: None }
     }
 
     /// Tokens that were sealed with `key` still open. They are replaced by rotation and login, and
@@ -320,6 +327,23 @@ impl Keys {
     pub fn with_fallback(mut self, key: SecretKey) -> Self {
         self.keys.push(key);
         self
+    }
+
+    /// Tokens are replaced periodically, and a copied cookie is found out
+    /// ([`rotation`](crate::rotation)). Off by default. Costs no trip; when a token is replaced, and
+    /// when it is first presented, one more write in the same step. It stands here, for without a key
+    /// anybody could make the next token. Set it on every instance: one without it accepts every token
+    /// of a session that is alive.
+    ///
+    /// ```
+    /// use cloakroom::{Keys, Rotation, SecretKey, Settings};
+    /// # let secret = "correct horse battery staple, 32 bytes and more";
+    /// let keys = Keys::new(SecretKey::new(secret)?).rotating(Rotation::default());
+    /// let settings = Settings { keys: Some(keys), ..Settings::default() };
+    /// # Ok::<(), cloakroom::WeakKey>(())
+    /// ```
+    pub fn rotating(self, rotation: Rotation) -> Self {
+        Self { rotation: Some(rotation), ..self }
     }
 
     fn sealing(&self) -> &SecretKey {
@@ -349,6 +373,8 @@ pub struct Issued {
     pub token: Token,
     /// For the store, and for people.
     pub id: SessionId,
+    /// Which of the session's tokens it is.
+    pub generation: Generation,
 }
 
 impl TokenMint {
@@ -378,24 +404,50 @@ impl TokenMint {
     pub fn issue(&self, tag: Tag) -> Result<Issued, NoRandomness> {
         let mut secret = Zeroizing::new([0; SECRET]);
         (self.randomness)(secret.as_mut_slice())?;
+        self.seal(tag, &secret, Generation::default())
+    }
+
+    /// The token of another generation of the same session; `None` without keys, where nothing
+    /// vouches for a generation. The same again if it is asked for again.
+    pub fn reissue(&self, issued: &Issued, generation: Generation) -> Option<Issued> {
+        self.keys.as_ref()?;
+        let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(issued.token.reveal().as_bytes()).ok()?);
+        let secret = Zeroizing::new(*bytes.first_chunk::<SECRET>()?);
+        self.seal(issued.id.tag, &secret, generation).ok()
+    }
+
+    /// How tokens are replaced periodically, if they are.
+    pub(crate) fn rotation(&self) -> Option<Rotation> {
+        self.keys.as_ref()?.rotation
+    }
+
+    fn seal(
+        &self,
+        tag: Tag,
+        secret: &[u8; SECRET],
+        generation: Generation,
+    ) -> Result<Issued, NoRandomness> {
         let (kind, bytes) = tag.parts();
-        let mut plain = [0; OPEN_SEAL];
+        let mut plain = [0; SEALED];
         plain[0] = kind;
-        plain[1..].copy_from_slice(bytes);
+        plain[1..OPEN_SEAL].copy_from_slice(bytes);
+        plain[OPEN_SEAL..].copy_from_slice(&generation.0.to_be_bytes());
         let mut token = Zeroizing::new(Vec::with_capacity(SECRET + CLOSED_SEAL));
-        token.extend_from_slice(secret.as_slice());
+        token.extend_from_slice(secret);
         match &self.keys {
-            None => token.extend_from_slice(&plain),
+            None => token.extend_from_slice(&plain[..OPEN_SEAL]),
             Some(keys) => {
+                // The generations of a session are sealed under one nonce. That is what SIV is for: it
+                // shows no more than whether two texts are the same, and the seal stays unforgeable.
                 let sealed = cipher(keys.sealing())
-                    .encrypt(&nonce(&secret), Payload { msg: &plain, aad: &self.bound_to(&secret) })
-                    // Only a text of 2^36 bytes is too long to be sealed; this one has 17.
+                    .encrypt(&nonce(secret), Payload { msg: &plain, aad: &self.bound_to(secret) })
+                    // Only a text of 2^36 bytes is too long to be sealed; this one has 21.
                     .map_err(|_| NoRandomness("the seal could not be made".into()))?;
                 token.extend_from_slice(&sealed);
             }
         }
         let token = Token(Zeroizing::new(BASE64URL_NOPAD.encode(&token)));
-        Ok(Issued { id: self.id(tag, &secret), token })
+        Ok(Issued { id: self.id(tag, secret), token, generation })
     }
 
     /// What the value of a cookie names: `None` unless it is a token in exactly our form that, with
@@ -420,16 +472,21 @@ impl TokenMint {
                 })?
             }
         };
-        let (kind, tag) = plain.split_first()?;
-        let tag: [u8; TAG] = tag.try_into().ok()?;
+        let (kind, rest) = plain.split_first()?;
+        let (tag, rest) = rest.split_first_chunk::<TAG>()?;
+        let generation = match rest {
+            [] => Generation::default(),
+            bytes => Generation(u32::from_be_bytes(bytes.try_into().ok()?)),
+        };
         let tag = match kind {
-            b'a' => Tag::Anonymous(tag),
-            b'u' => Tag::User(tag),
+            b'a' => Tag::Anonymous(*tag),
+            b'u' => Tag::User(*tag),
             _ => return None,
         };
         // ASCII by the alphabet that was just decoded.
         let text = String::from_utf8(presented.to_vec()).ok()?;
-        Some(Issued { token: Token(Zeroizing::new(text)), id: self.id(tag, &secret) })
+        let token = Token(Zeroizing::new(text));
+        Some(Issued { token, id: self.id(tag, &secret), generation })
     }
 
     /// A mint whose operating system has no randomness left, for tests.
@@ -460,7 +517,7 @@ fn cipher(key: &SecretKey) -> Aes256GcmSiv {
     Aes256GcmSiv::new((&*key.0).into())
 }
 
-/// The first 12 bytes of the secret: random, and used once, for every token has its own secret.
+/// The first 12 bytes of the secret: random, and every session has its own.
 fn nonce(secret: &[u8; SECRET]) -> Nonce {
     let mut nonce = [0; 12];
     nonce.copy_from_slice(&secret[..12]);

@@ -127,6 +127,7 @@ impl SessionsOf<'_> {
                 only_if: OnlyIf::LoggedIn,
                 touch: Touch::Never,
                 limits: &self.manager.settings().limits,
+                token: None,
             };
             // One that ended meanwhile is nobody's any more.
             if let Applied::Done(snapshot, _) = self.store().apply(apply, self.patience()).await? {

@@ -31,9 +31,10 @@ use crate::events::Event;
 use crate::expiry::{Timestamp, Touch};
 use crate::field::{FieldName, Kept};
 use crate::outcome::{Performed, SessionError};
+use crate::rotation::Shown;
 use crate::settings::Settings;
 use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, User};
-use crate::token::{SessionId, Tag, Token, TokenMint};
+use crate::token::{Issued, SessionId, Tag, Token, TokenMint};
 
 pub(crate) use moves::LoginTerms;
 pub(crate) use others::Ends;
@@ -57,6 +58,8 @@ impl Desk {
 /// One request's session.
 pub(crate) struct Visit {
     desk: Arc<Desk>,
+    /// When the cookie came.
+    begun: Instant,
     /// Held over each operation, so that those of one request take turns.
     turn: Turn<()>,
     /// Never held over an await.
@@ -83,7 +86,7 @@ enum Standing {
     /// What the cookie held; nobody has looked at it yet.
     Unopened(Vec<u8>),
     /// A token that we issued; the store has not been asked.
-    Presented(SessionId),
+    Presented(Issued),
     /// No session, and none that was lost: the first write makes one.
     Newcomer,
     Live(Box<Live>),
@@ -101,7 +104,17 @@ struct Live {
 /// What the next head has to tell the browser.
 enum CookieChange {
     Nothing,
-    HandOut { token: Token, id: SessionId, keep_for: Option<Duration> },
+    HandOut {
+        token: Token,
+        id: SessionId,
+        keep_for: Option<Duration>,
+    },
+    /// The next token of the same session. Nothing is lost if no head leaves: it is issued again.
+    Replace {
+        token: Token,
+        at: Instant,
+        keep_for: Option<Duration>,
+    },
     Remove,
 }
 
@@ -135,7 +148,7 @@ impl Visit {
             waited: Duration::ZERO,
             used: false,
         };
-        Self { desk, turn: Turn::new(()), state: Mutex::new(state) }
+        Self { desk, begun: Instant::now(), turn: Turn::new(()), state: Mutex::new(state) }
     }
 
     /// The one gate for every write that waits.
@@ -258,6 +271,14 @@ impl Visit {
             CookieChange::HandOut { token, keep_for, .. } => {
                 Some(cookie.hand_out(&token, keep_for))
             }
+            CookieChange::Replace { token, at, keep_for } => {
+                // Later, the browser may have logged in again meanwhile, and the next request is
+                // handed this one all the same.
+                let live = matches!(state.standing, Standing::Live(_));
+                let grace = self.desk.mint.rotation().map(|rotation| rotation.grace());
+                let in_time = grace.is_some_and(|grace| at.elapsed() <= grace);
+                (live && in_time).then(|| cookie.hand_out(&token, keep_for))
+            }
             CookieChange::Remove => Some(cookie.remove()),
         };
         (line, result)
@@ -283,10 +304,10 @@ impl Visit {
     /// Goes to the store and comes back with the session. The caller holds the turn.
     async fn travel(&self, errand: &Errand, only_if: OnlyIf) -> Result<Performed, SessionError> {
         loop {
-            let (id, change, touch) = match self.plan(errand, only_if)? {
+            let (id, token, change, touch) = match self.plan(errand, only_if)? {
                 Plan::Answer(performed) => return Ok(performed),
                 Plan::Create(change) => return self.create_with(&change).await,
-                Plan::Apply(id, change, touch) => (id, change, touch),
+                Plan::Apply { id, token, change, touch } => (id, token, change, touch),
             };
             let apply = Apply {
                 id: &id,
@@ -294,6 +315,7 @@ impl Visit {
                 only_if,
                 touch,
                 limits: &self.desk.settings.limits,
+                token,
             };
             let applied = self.ask(|store, patience| store.apply(apply, patience)).await?;
             let mut state = self.used();
@@ -322,6 +344,7 @@ impl Visit {
                     tracing::debug!(event = "unknown", session = %id, "no such session");
                     state.standing = Standing::Newcomer;
                 }
+                Applied::Stolen => self.stolen(&mut state, id),
                 Applied::Unknown | Applied::Ended => {
                     self.desk.tell(|| Event::MetEnded { session: id });
                     tracing::info!(event = "ended_before_use", session = %id, "the session was ended");
@@ -345,8 +368,14 @@ impl Visit {
         // Where there is no session, none is made for one who only looks or who isn't logged in.
         let nobody = change.is_read() || only_if == OnlyIf::LoggedIn;
         match &state.standing {
-            Standing::Presented(id) => Ok(Plan::Apply(*id, change, state.touch)),
-            Standing::Live(live) => Ok(Plan::Apply(live.id, change, state.touch)),
+            Standing::Presented(issued) => {
+                let (id, token, touch) = (issued.id, self.shown(&state, issued), state.touch);
+                Ok(Plan::Apply { id, token, change, touch })
+            }
+            // What this request came with was good.
+            Standing::Live(live) => {
+                Ok(Plan::Apply { id: live.id, token: None, change, touch: state.touch })
+            }
             _ if nobody => Ok(Plan::Answer(Performed::Nobody)),
             Standing::Gone => Err(SessionError::Ended),
             Standing::Unopened(_) | Standing::Newcomer => {
@@ -381,6 +410,13 @@ impl Visit {
             state.standing = Standing::Gone;
             return Err(SessionError::Ended);
         }
+        if let (Standing::Presented(shown), Some(next)) = (&state.standing, snapshot.next_token)
+            && let Some(Issued { token, .. }) = self.desk.mint.reissue(shown, next)
+        {
+            tracing::debug!(event = "token_replaced", session = %id, "handing out the next token");
+            let keep_for = keep_for(&snapshot);
+            state.cookie = CookieChange::Replace { token, at: Instant::now(), keep_for };
+        }
         state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         Ok(())
     }
@@ -389,13 +425,37 @@ impl Visit {
     fn open(&self, state: &mut State) {
         if let Standing::Unopened(value) = &state.standing {
             state.standing = match self.desk.mint.open(value) {
-                Some(issued) => Standing::Presented(issued.id),
+                Some(issued) => Standing::Presented(issued),
                 None => {
                     tracing::info!(event = "not_ours", "a cookie held no token of ours");
                     Standing::Newcomer
                 }
             };
         }
+    }
+
+    /// What the store has to judge of the token that this request came with; nothing if tokens are
+    /// not replaced.
+    fn shown(&self, state: &State, issued: &Issued) -> Option<Shown> {
+        let rotation = self.desk.mint.rotation()?;
+        Some(Shown {
+            generation: issued.generation,
+            ago: self.begun.elapsed(),
+            every: (state.head == Head::ToCome).then(|| rotation.every()),
+            grace: rotation.grace(),
+        })
+    }
+
+    /// Two hold the cookie, and the session ended for both.
+    fn stolen(&self, state: &mut State, id: SessionId) {
+        tracing::warn!(
+            event = "token_stolen",
+            session = %id,
+            "an old token came whose successor somebody else has: its cookie was copied, and the \
+             session was ended"
+        );
+        self.desk.tell(|| Event::Stolen { session: id });
+        state.standing = Standing::Gone;
     }
 
     /// Asks the store, within what is left of this request's patience.
@@ -437,7 +497,7 @@ impl fmt::Debug for Visit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (standing, id) = match &self.state().standing {
             Standing::Unopened(_) => ("unopened", None),
-            Standing::Presented(id) => ("presented", Some(*id)),
+            Standing::Presented(issued) => ("presented", Some(issued.id)),
             Standing::Newcomer => ("newcomer", None),
             Standing::Live(live) => ("live", Some(live.id)),
             Standing::Gone => ("gone", None),
@@ -471,7 +531,7 @@ impl Drop for Asked<'_> {
 enum Plan {
     Answer(Performed),
     Create(Change),
-    Apply(SessionId, Change, Touch),
+    Apply { id: SessionId, token: Option<Shown>, change: Change, touch: Touch },
 }
 
 impl State {
@@ -503,6 +563,11 @@ fn nobody_or_nothing(only_if: OnlyIf, waiting: Option<&Option<Kept>>) -> Perform
         OnlyIf::LoggedIn => Performed::Nobody,
         OnlyIf::Alive => Performed::Done(waiting.cloned().flatten()),
     }
+}
+
+/// How long a browser keeps the cookie when it closes; `None` if it is to forget it then.
+fn keep_for(snapshot: &Snapshot) -> Option<Duration> {
+    snapshot.life.remembered.then(|| snapshot.life.deadline().since(snapshot.now))
 }
 
 /// The snapshot's clock, moved on by its age.

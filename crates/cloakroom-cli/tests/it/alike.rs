@@ -200,7 +200,8 @@ async fn answer(store: &dyn Records, story: &Story, asked: &Asked, fresh: Sessio
         Asked::Apply { session, change, only_if, exactly } => {
             let touch = if *exactly { Touch::Exactly } else { Touch::Never };
             let id = &story.session(*session);
-            let apply = Apply { id, change, only_if: *only_if, touch, limits: &LIMITS };
+            let only_if = *only_if;
+            let apply = Apply { id, change, only_if, touch, limits: &LIMITS, token: None };
             match store.apply(apply, PATIENCE).await.unwrap() {
                 Applied::Done(snapshot, answer) => {
                     let answer = answer.map(|kept| kept.escape_ascii().to_string());
@@ -216,7 +217,8 @@ async fn answer(store: &dyn Records, story: &Story, asked: &Asked, fresh: Sessio
         }
         Asked::Renew { session, writes } => {
             let old = &story.session(*session);
-            let rotate = Rotate { old, new: &fresh, writes, limits: &LIMITS, why: Why::Renewal };
+            let (new, limits, why) = (&fresh, &LIMITS, Why::Renewal);
+            let rotate = Rotate { old, new, writes, limits, why, token: None };
             rotated(store.rotate(rotate, PATIENCE).await.unwrap())
         }
         Asked::LogIn { session, user, limit, writes } => {
@@ -230,7 +232,8 @@ async fn answer(store: &dyn Records, story: &Story, asked: &Asked, fresh: Sessio
                 fields: &none,
             };
             let old = &story.session(*session);
-            let rotate = Rotate { old, new: &fresh, writes, limits: &LIMITS, why };
+            let (new, limits) = (&fresh, &LIMITS);
+            let rotate = Rotate { old, new, writes, limits, why, token: None };
             rotated(store.rotate(rotate, PATIENCE).await.unwrap())
         }
         Asked::End { session } => {

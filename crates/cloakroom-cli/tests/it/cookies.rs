@@ -162,7 +162,7 @@ fn every_cookie_line_is_exactly_as_it_should_be() {
             let [line] = login.headers("Set-Cookie")[..] else { panic!("{login:?}") };
             let (pair, attributes) = line.split_once(';').unwrap();
             let token = pair.strip_prefix(&format!("{name}=")).unwrap();
-            assert_eq!((token.len(), token.chars().all(alphabet)), (87, true), "{line}");
+            assert_eq!((token.len(), token.chars().all(alphabet)), (92, true), "{line}");
             assert_eq!(attributes, format!(" Path=/;{secure} HttpOnly; SameSite=Lax"));
             tokens.push(token.to_owned());
             // A page hands out nothing.

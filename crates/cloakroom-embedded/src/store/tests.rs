@@ -107,7 +107,8 @@ fn apply(
 ) -> Result<Option<u64>, StoreError> {
     let limits: &Limits = &Settings::default().limits;
     let only_if = OnlyIf::Alive;
-    let apply = Apply { id: &id, change, only_if, touch: Touch::Exactly, limits };
+    let touch = Touch::Exactly;
+    let apply = Apply { id: &id, change, only_if, touch, limits, token: None };
     let field = FieldName::new("count");
     let count = |kept: &cloakroom::Kept| std::str::from_utf8(kept).unwrap().parse().unwrap();
     Ok(match pollster::block_on(store.apply(apply, patience))? {

@@ -69,7 +69,8 @@ pub(crate) async fn apply(
 ) -> Result<Applied, StoreError> {
     let limits = &limits();
     let only_if = OnlyIf::Alive;
-    store.apply(Apply { id: &id, change, only_if, touch: Touch::Exactly, limits }, PATIENCE).await
+    let touch = Touch::Exactly;
+    store.apply(Apply { id: &id, change, only_if, touch, limits, token: None }, PATIENCE).await
 }
 
 pub(crate) fn one_more() -> Change {

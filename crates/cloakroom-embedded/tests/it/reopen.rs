@@ -53,7 +53,8 @@ fn the_index_of_a_user_is_there_after_reopening() {
     let login = Login { user: &user, limit: Some(limit), client: None };
     let why = Why::Login { login, lifetime: lifetime(), remembered: false, carried: &[], fields };
     let limits = &limits();
-    let rotate = Rotate { old: &nobody, new: &new, writes: &BTreeMap::new(), limits, why };
+    let writes = &BTreeMap::new();
+    let rotate = Rotate { old: &nobody, new: &new, writes, limits, why, token: None };
     let rotated = pollster::block_on(store.rotate(rotate, PATIENCE)).unwrap();
     assert!(matches!(rotated, Rotated::Done(..)));
     // Revoked sessions stay revoked.

@@ -2,7 +2,8 @@
 --
 -- KEYS  1  the session: {prefix}:{tag}:session:{id}
 --       2  for a token of a user: the index, {prefix}:{tag}:user
--- ARGV  touch:      never, or by how many ms a renewal may be put off (0: renew exactly)
+-- ARGV  perhaps, first, the token that was presented: token GENERATION AGO EVERY GRACE; see session.lua
+--       touch:      never, or by how many ms a renewal may be put off (0: renew exactly)
 --       only if:    alive, or logged-in
 --       limits:     fields, bytes per value, bytes per session
 --       sets:       how many arguments follow, then name and value of each
@@ -15,9 +16,11 @@
 --                   append NAME ITEM KEEP           ITEM: JSON without line breaks; KEEP: items kept
 --
 -- Returns  done NOW EXPIRES ANSWER (NAME VALUE)...     the session after it; times in ms
+--                                                      with `~next`: the token to hand out
 --          not-logged-in NOW EXPIRES nil (NAME VALUE)...
 --          conflict [VALUE]                            what the field holds instead
 --          refused WHY [NAME]                          nothing was changed
+--          stolen                                      the token was, and the session has been ended
 --          unknown | ended | newer | damaged WHAT
 --
 -- For example, from any language, one more visit for whoever is logged in:
@@ -25,9 +28,10 @@
 --
 -- One step; a read costs 4 commands (5 with a user).
 
+local token = token_shown()
 local touch, only_if = argument(), argument()
 local limit = limits()
-local session, why, what = find(KEYS[1], KEYS[2], limit.fields)
+local session, why, what = find_for(token, KEYS[1], KEYS[2], limit.fields, touch)
 if not session then return { why, what } end
 
 if only_if == 'logged-in' and not session.user then

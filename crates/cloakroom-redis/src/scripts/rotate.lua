@@ -3,7 +3,8 @@
 -- KEYS  1  the old session
 --       2  the new session
 --       then, for an old token of a user, the old index; then, for a new one, the new index
--- ARGV  kinds:      aa, au, ua, uu (old and new; a anonymous, u user)
+-- ARGV  perhaps, first, the token that was presented: token GENERATION AGO EVERY GRACE; see session.lua
+--       kinds:      aa, au, ua, uu (old and new; a anonymous, u user)
 --       limits:     fields, bytes per value, bytes per session
 --       sets:       how many arguments follow, then name and value of each; done to the old session
 --       removes:    how many arguments follow, then the name of each; likewise
@@ -17,16 +18,20 @@
 --
 -- Returns  done NOW EXPIRES PUSHED-OUT (NAME VALUE)...   PUSHED-OUT: ids, parted by spaces
 --          taken | full | refused WHY [NAME]             nothing was done
+--          stolen                                        the token was, and the old session has been
+--                                                        ended; nothing else was done
 --          unknown | ended | newer | damaged WHAT        for a renewal; a login goes ahead, and ends
 --                                                        a session of a later layout too
 --
 -- One step; about 16 commands for a login.
 
+local token = token_shown()
 local kinds, limit = argument(), limits()
 local old_index = string.sub(kinds, 1, 1) == 'u' and KEYS[3] or nil
 local new_index = string.sub(kinds, 2, 2) == 'u' and KEYS[#KEYS] or nil
 if redis.call('EXISTS', KEYS[2]) == 1 then return { 'taken' } end
-local old, gone, what = find(KEYS[1], old_index, limit.fields)
+local old, gone, what = find_for(token, KEYS[1], old_index, limit.fields, 'never')
+if gone == 'stolen' then return { gone } end
 
 local fields, written = old and old.fields or {}, {}
 local count, bytes = size(fields)

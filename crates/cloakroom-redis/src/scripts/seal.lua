@@ -4,7 +4,8 @@
 --
 -- KEYS  1  the old session
 --       2  for a token of a user: its index
--- ARGV  limits:     fields, bytes per value, bytes per session
+-- ARGV  perhaps, first, the token that was presented: token GENERATION AGO EVERY GRACE; see session.lua
+--       limits:     fields, bytes per value, bytes per session
 --       sets:       how many arguments follow, then name and value of each; done to the old session
 --       removes:    how many arguments follow, then the name of each; likewise
 --       carried:    how many arguments follow, then the names that a login keeps
@@ -12,11 +13,14 @@
 --
 -- Returns  sealed (NAME VALUE)...    the fields of the new session; also if the old one was not alive
 --          refused WHY [NAME]        nothing was done
+--          stolen                    the token was, and the old session has been ended
 --
 -- One step; 6 commands (8 with a user).
 
+local token = token_shown()
 local limit = limits()
-local old, gone = find(KEYS[1], KEYS[2], limit.fields)
+local old, gone = find_for(token, KEYS[1], KEYS[2], limit.fields, 'never')
+if gone == 'stolen' then return { gone } end
 local fields, written = old and old.fields or {}, {}
 local count, bytes = size(fields)
 plain_writes(fields, written)

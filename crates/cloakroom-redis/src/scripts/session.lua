@@ -2,14 +2,16 @@
 --
 -- The layout of a session (version 1):
 --   {prefix}:{tag}:session:{id}   HASH   the application's fields, `~` and, for a user, `~user` and
---                                        perhaps `~client`
+--                                        perhaps `~client` and `~token`
 --   {prefix}:{tag}:user           ZSET   id -> the last instant (ms) at which it can be alive
 --   {prefix}:{tag}:ended          ZSET   as it was, of sessions that were ended all at once and
 --                                        whose hashes wait to be removed
 -- `~` is "1 CREATED ABSOLUTE IDLE SEEN COOKIE": milliseconds, SEEN counted from CREATED, COOKIE s
 -- (dropped when the browser closes) or r (remembered). What follows belongs to later versions, and is
--- kept as it is. In the place of a session that was ended
--- stands, for two minutes, the string "ended": a marker, without data.
+-- kept as it is. `~token` is
+-- "GENERATION SINCE USED": which token is the current one, when it was issued, in ms from CREATED, and
+-- whether anybody has presented it (used, new); without it "0 0 used". In the place of a session that
+-- was ended stands, for two minutes, the string "ended": a marker, without data.
 --
 -- A session is alive while its hash is there, its deadline has not passed and, if it has a user, its
 -- id stands in that user's index. What is not alive is never written to.
@@ -41,6 +43,19 @@ end
 
 -- Milliseconds as text: a plain `tostring` rounds to 14 digits.
 local function ms(number) return string.format('%.0f', number) end
+
+-- The token that was presented, where tokens are replaced periodically: the arguments then begin with
+--   token GENERATION AGO EVERY GRACE
+-- AGO: how long ago it came; EVERY: how long a token is current, or never; GRACE: how long it is good for
+-- after that; all in ms.
+local function token_shown()
+  if ARGV[1] ~= 'token' then return nil end
+  read = 1
+  return {
+    generation = tonumber(argument()), ago = tonumber(argument()), every = tonumber(argument()),
+    grace = tonumber(argument()),
+  }
+end
 
 -- The id of a session is the end of its key.
 local function id_of(key) return string.match(key, '[^:]+$') end
@@ -100,14 +115,15 @@ local function find(key, index, most_fields)
     return damaged('no hash')
   end
   if size == 0 then return nil, 'unknown' end
-  if size > math.max(most_fields, 1024) + 3 then return damaged('too many fields') end
+  if size > math.max(most_fields, 1024) + 4 then return damaged('too many fields') end
 
   local session = { key = key, index = index, id = id_of(key), fields = {} }
   local flat = redis.call('HGETALL', key)
   for i = 1, #flat, 2 do session.fields[flat[i]] = flat[i + 1] end
   local life, user = session.fields['~'], session.fields['~user']
-  session.client = session.fields['~client']
-  session.fields['~'], session.fields['~user'], session.fields['~client'] = nil, nil, nil
+  session.client, session.token = session.fields['~client'], session.fields['~token']
+  session.fields['~'], session.fields['~user'] = nil, nil
+  session.fields['~client'], session.fields['~token'] = nil, nil
 
   local layout = life and string.match(life, '^(%d+) ')
   if layout and layout ~= '1' then return nil, 'newer' end
@@ -144,6 +160,52 @@ local function find(key, index, most_fields)
   return session
 end
 
+-- What the token that was presented comes to. Notes in the session what to keep and which token to
+-- hand out; or returns 'stolen' (somebody else has its successor), or 'ended' (nobody can judge it).
+local function judge(session, token, touch)
+  local kept = session.token or '0 0 used'
+  local generation, since, used = string.match(kept, '^(%d+) (%d+) (%a+)')
+  local current, issued = tonumber(generation) or 0, tonumber(since) or 0
+  local presented = used ~= 'new'
+  local age = now - session.created
+  local came = math.max(0, age - token.ago)
+  if token.generation > current then
+    -- We issued it, and a failover or a restore has forgotten.
+    current, issued, presented = token.generation, age, true
+  elseif token.generation == current then
+    presented = true
+    local due = token.every and touch ~= 'never' and age - issued >= token.every
+    if due and current < 4294967295 then
+      current, issued, presented = current + 1, age, false
+      session.next_token = ms(current)
+    end
+  elseif token.generation < current - 1 then
+    return came < issued and 'ended' or 'stolen'
+  elseif came - issued > token.grace then
+    if presented then return 'stolen' end
+    if token.every then
+      -- Its successor was lost on the way, and is issued once more.
+      issued = age
+      session.next_token = ms(current)
+    end
+  end
+  local keep = string.format('%s %s %s', ms(current), ms(issued), presented and 'used' or 'new')
+  if keep ~= kept then session.new_token = keep end
+end
+
+-- As `find`, for who comes with a token; 'stolen' if the session has just been ended for it.
+local function find_for(token, key, index, most_fields, touch)
+  local session, why, what = find(key, index, most_fields)
+  if not session or not token then return session, why, what end
+  why = judge(session, token, touch)
+  if not why then return session end
+  if why == 'stolen' then
+    if index then redis.call('ZREM', index, session.id) end
+    leave_marker(key)
+  end
+  return nil, why
+end
+
 -- When the key expires, to the millisecond. Redis 7 has a command for it; here the time to live is
 -- read until no millisecond begins meanwhile (before Redis 7.2 the clock goes on during a script).
 local function expiry_of(key)
@@ -155,7 +217,7 @@ local function expiry_of(key)
 end
 
 -- Renews the time to live; `touch` is 'never', or by how many milliseconds a renewal may be put off.
-local function renew(session, touch)
+local function prolong(session, touch)
   if touch == 'never' then return expiry_of(session.key) end
   local slack = tonumber(touch)
   if slack > 0 then
@@ -175,11 +237,28 @@ local function renew(session, touch)
   return expires
 end
 
+-- The same, and keeps what is to be kept of the token.
+local function renew(session, touch)
+  local expires = prolong(session, touch)
+  if session.new_token then
+    -- The first is never refused by a full server, and so allows what follows. A key that expires
+    -- meanwhile is removed by the last.
+    redis.call('PEXPIRE', session.key, '120000')
+    redis.call('HSET', session.key, '~token', session.new_token)
+    redis.call('PEXPIREAT', session.key, ms(expires))
+  end
+  return expires
+end
+
 -- The session as a reply: what was done, now, when it expires, the answer, and all fields.
 local function reply(outcome, session, expires, answer)
   local lines = { outcome, ms(now), ms(expires), answer or false, '~', write_life(session) }
   if session.user then
     lines[7], lines[8] = '~user', session.user
+  end
+  if session.next_token then
+    lines[#lines + 1] = '~next'
+    lines[#lines + 1] = session.next_token
   end
   for name, value in pairs(session.fields) do
     lines[#lines + 1] = name

@@ -25,6 +25,7 @@ pub(crate) fn seal(
     fields: &Fields,
 ) -> Call {
     let mut arguments = Arguments::default();
+    arguments.token(rotate.token);
     arguments.limits(rotate.limits);
     arguments.writes(rotate.writes);
     arguments.list(carried.iter().map(|field| field.as_str().as_bytes()));
@@ -39,6 +40,8 @@ pub(crate) enum Sealed {
     Done(Fields),
     /// As it was.
     Refused(Refusal),
+    /// It is ended, for its token was stolen. Nothing goes along.
+    Stolen,
 }
 
 pub(crate) fn sealed(limits: &Limits, value: Value) -> Result<Sealed, Garbled> {
@@ -46,6 +49,7 @@ pub(crate) fn sealed(limits: &Limits, value: Value) -> Result<Sealed, Garbled> {
     Ok(match &*words.outcome()? {
         b"sealed" => Sealed::Done(words.fields()?),
         b"refused" => Sealed::Refused(words.refusal(limits)?),
+        b"stolen" => Sealed::Stolen,
         _ => return Err(Garbled("an outcome that seal does not have")),
     })
 }

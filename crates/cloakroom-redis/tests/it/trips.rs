@@ -86,7 +86,7 @@ async fn what_is_no_token_of_ours_never_reaches_the_server() {
 
     let monitor = server.client_commands();
     let long = format!("__Host-session={}", "A".repeat(100_000));
-    let well_formed = format!("__Host-session={}", "A".repeat(87));
+    let well_formed = format!("__Host-session={}", "A".repeat(92));
     let twice = format!("{forged}; {forged}");
     let encoded = forged.replace("__Host", "__%48ost");
     for cookie in [

@@ -6,6 +6,7 @@
 use super::{Changes, Content, Engine, Shard, lock, shard_of};
 use crate::expiry::Timestamp;
 use crate::records::{Cursor, NotOfItsKind, Page, Record, Restored};
+use crate::rotation::Current;
 use crate::token::SessionId;
 
 impl Engine {
@@ -63,7 +64,8 @@ impl Engine {
             return Restored::Expired;
         }
         let Record { user, life, client, fields, .. } = record.clone();
-        let content = Content { user, life, client, fields };
+        let token = Current::default();
+        let content = Content { user, life, client, token, fields };
         shard.insert_until(id, content, expires_at, now, &self.anonymous);
         shard.keep(note, super::Record { content: None, expires_at, indexed_until: None });
         Restored::Done
@@ -92,7 +94,7 @@ impl Shard {
         if content.user.is_some() && kept.indexed_until.is_none() {
             return None;
         }
-        let Content { user, life, client, fields } = content.clone();
+        let Content { user, life, client, fields, .. } = content.clone();
         Some(Record { id: *id, user, life, expires_at: kept.expires_at, client, fields })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{CookieChange, Head, Live, Standing, Visit};
+use super::{CookieChange, Head, Live, Standing, Visit, keep_for};
 use crate::change::{Change, Fields, Rejection, Writes};
 use crate::client::Client;
 use crate::events::Event;
@@ -29,18 +29,18 @@ impl Visit {
         terms: LoginTerms,
     ) -> Result<LogIn, SessionError> {
         let _turn = self.turn.lock().await;
-        let old = {
+        let (old, token) = {
             let mut state = self.used();
             state.before_a_new_token()?;
             self.open(&mut state);
             match &state.standing {
-                Standing::Presented(id) => Some(*id),
-                Standing::Live(live) => Some(live.id),
-                Standing::Unopened(_) | Standing::Newcomer => None,
+                Standing::Presented(issued) => (Some(issued.id), self.shown(&state, issued)),
+                Standing::Live(live) => (Some(live.id), None),
+                Standing::Unopened(_) | Standing::Newcomer => (None, None),
                 Standing::Gone => {
                     // What waited was meant for the session that is gone.
                     state.waiting.clear();
-                    None
+                    (None, None)
                 }
             }
         };
@@ -72,12 +72,18 @@ impl Visit {
                     fields: &terms.fields,
                 };
                 let limits = &settings.limits;
-                let rotate = Rotate { old: &old, new: &issued.id, writes: &writes, limits, why };
-                match self.rotate_to(rotate).await? {
+                let (new, writes) = (&issued.id, &writes);
+                let rotate = Rotate { old: &old, new, writes, limits, why, token };
+                let mut rotated = self.rotate_to(rotate).await?;
+                if rotated == Rotated::Stolen {
+                    self.stolen(&mut self.used(), old);
+                    rotated = self.rotate_to(Rotate { token: None, ..rotate }).await?;
+                }
+                match rotated {
                     Rotated::Done(snapshot, pushed_out) => Some((snapshot, pushed_out)),
                     Rotated::Full => None,
                     Rotated::Refused(refusal) => return Err(refusal.into()),
-                    Rotated::Unknown | Rotated::Ended | Rotated::Taken => {
+                    Rotated::Unknown | Rotated::Ended | Rotated::Stolen | Rotated::Taken => {
                         return Err(SessionError::Ended);
                     }
                 }
@@ -119,13 +125,13 @@ impl Visit {
 
     pub(crate) async fn rotate(&self) -> Result<(), SessionError> {
         let _turn = self.turn.lock().await;
-        let (old, first) = {
+        let (old, token, first) = {
             let mut state = self.used();
             state.before_a_new_token()?;
             self.open(&mut state);
             match &state.standing {
-                Standing::Presented(id) => (*id, !state.met),
-                Standing::Live(live) => (live.id, false),
+                Standing::Presented(issued) => (issued.id, self.shown(&state, issued), !state.met),
+                Standing::Live(live) => (live.id, None, false),
                 Standing::Unopened(_) | Standing::Newcomer => return Ok(()),
                 Standing::Gone => return Err(SessionError::Ended),
             }
@@ -133,8 +139,8 @@ impl Visit {
         let issued = self.desk.mint.issue(old.tag())?;
         let writes = self.used().waiting.clone();
         let limits = &self.desk.settings.limits;
-        let rotate =
-            Rotate { old: &old, new: &issued.id, writes: &writes, limits, why: Why::Renewal };
+        let (new, why) = (&issued.id, Why::Renewal);
+        let rotate = Rotate { old: &old, new, writes: &writes, limits, why, token };
         match self.rotate_to(rotate).await? {
             Rotated::Done(snapshot, _) => {
                 tracing::info!(event = "rotated", session = %issued.id, was = %old, "rotated");
@@ -149,6 +155,10 @@ impl Visit {
                 self.used().standing = Standing::Newcomer;
                 Ok(())
             }
+            Rotated::Stolen => {
+                self.stolen(&mut self.used(), old);
+                Err(SessionError::Ended)
+            }
             Rotated::Unknown | Rotated::Ended | Rotated::Full | Rotated::Taken => {
                 self.used().standing = Standing::Gone;
                 Err(SessionError::Ended)
@@ -162,7 +172,7 @@ impl Visit {
             let mut state = self.used();
             self.open(&mut state);
             match &state.standing {
-                Standing::Presented(id) => (*id, !state.met),
+                Standing::Presented(issued) => (issued.id, !state.met),
                 Standing::Live(live) => (live.id, false),
                 // Logging out nobody makes nothing and clears nothing.
                 Standing::Unopened(_) | Standing::Newcomer | Standing::Gone => {
@@ -253,9 +263,8 @@ impl Visit {
             self.desk.store.abandon(issued.id);
         }
         state.before_a_new_token()?;
-        let keep_for =
-            snapshot.life.remembered.then(|| snapshot.life.deadline().since(snapshot.now));
-        let Issued { token, id } = issued;
+        let keep_for = keep_for(&snapshot);
+        let Issued { token, id, .. } = issued;
         state.cookie = CookieChange::HandOut { token, id, keep_for };
         state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         state.sent(sent);

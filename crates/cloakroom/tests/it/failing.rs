@@ -41,13 +41,20 @@ fn create(store: &dyn Store, id: &SessionId) -> Result<Created, StoreError> {
 
 fn read(store: &dyn Store, id: &SessionId) -> Result<Applied, StoreError> {
     let change = &Change::read();
-    let apply =
-        Apply { id, change, only_if: OnlyIf::Alive, touch: Touch::Exactly, limits: &LIMITS };
+    let apply = Apply {
+        id,
+        change,
+        only_if: OnlyIf::Alive,
+        touch: Touch::Exactly,
+        limits: &LIMITS,
+        token: None,
+    };
     block_on(store.apply(apply, PATIENCE))
 }
 
 fn renew(store: &dyn Store, old: &SessionId, new: &SessionId) -> Result<Rotated, StoreError> {
-    let rotate = Rotate { old, new, writes: &Writes::new(), limits: &LIMITS, why: Why::Renewal };
+    let (writes, limits, why) = (&Writes::new(), &LIMITS, Why::Renewal);
+    let rotate = Rotate { old, new, writes, limits, why, token: None };
     block_on(store.rotate(rotate, PATIENCE))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cloakroom::{Keys, Prefix, SecretKey, Tag, TokenMint};
+use cloakroom::{Generation, Keys, Prefix, SecretKey, Tag, TokenMint};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -34,13 +34,13 @@ fn frozen() -> [(TokenMint, &'static str, &'static str, &'static str); 4] {
     [
         (
             sealing(),
-            "hb68br7wyHfuKKbR4RkkiYeDDHt4PeH12ga__wIugv_K1PYX8oeGph8djPOz02WF8kjeK7Xp3eA6PDAU4KEt-Xg",
+            "hb68br7wyHfuKKbR4RkkiYeDDHt4PeH12ga__wIugv_WrsrMLt_GEUuPpNYN3ECmZCyZTsF6pM_woqycasfHclgasb1e",
             "ykzM4u3O3QbFmvQRXMD9F7re3zxuheP1bO34tBKK5o4",
             "Anonymous(faxqQZRVZPDNx72nnVVLDg)",
         ),
         (
             sealing(),
-            "k_WGD_jkHRwg3JToZCO_3_5WRAxxfHj5Yp3jNiFaeTk0hh6tiB-ipyQoFyLbaL7salui8zJ2oZ14VR2vsGipJmA",
+            "k_WGD_jkHRwg3JToZCO_3_5WRAxxfHj5Yp3jNiFaeTnEMccvfiKBiZi11Zve8JIm5LQxaWtGlDTSYC4LigDzg5ve2bZ_",
             "tFt44TEFysZvM09GStPnIBL8yQ8VqP6R2sLC3wYwbSA",
             "User(brok3Ixdi7noCg8nd8yIfA)",
         ),
@@ -73,6 +73,49 @@ fn a_token_that_was_ever_issued_opens_and_names_the_same_session() {
         "User(brok3Ixdi7noCg8nd8yIfA)",
         "all sessions of a user are found under this"
     );
+}
+
+/// All generations of a session, by the other implementation as well.
+// Proves R29.
+#[test]
+fn the_tokens_of_a_session_differ_in_their_generation_and_name_it_alike() {
+    let mint = sealing();
+    let (_, first, id, _) = frozen()[1];
+    let first = mint.open(first.as_bytes()).unwrap();
+    for (generation, token) in [
+        (0, frozen()[1].1),
+        (
+            7,
+            "k_WGD_jkHRwg3JToZCO_3_5WRAxxfHj5Yp3jNiFaeTmnwMSQeEHGxAsp8cDX046YkV0bmLw5IfKbPMB7t3EkgFe-XLOd",
+        ),
+        (
+            u32::MAX,
+            "k_WGD_jkHRwg3JToZCO_3_5WRAxxfHj5Yp3jNiFaeTlQJUVFdTZnsYXjXcqml3XqAGaSnUTCA2CPCWGcpBdptUdA_o-z",
+        ),
+    ] {
+        let issued = mint.reissue(&first, Generation(generation)).unwrap();
+        assert_eq!(issued.token.reveal(), token);
+        let opened = mint.open(token.as_bytes()).unwrap();
+        assert_eq!((opened.id.hash().as_str(), opened.generation), (id, Generation(generation)));
+        assert_eq!(opened.id, first.id);
+    }
+    // Who has no key makes none.
+    let first = open().issue_for("ada").unwrap();
+    assert!(open().reissue(&first, Generation(1)).is_none());
+    assert_eq!(open().open(first.token.reveal().as_bytes()).unwrap().generation, Generation(0));
+}
+
+/// A token of a former key is replaced by one of the new key, and the generations go on.
+// Proves R29.
+#[test]
+fn a_generation_is_sealed_with_the_new_key() {
+    let mint = |keys| TokenMint::new(prefix("shop"), "__Host-session", Some(keys));
+    let old = mint(Keys::new(key(SECRET))).issue_for("ada").unwrap();
+    let both = mint(Keys::new(key(OTHER_SECRET)).with_fallback(key(SECRET)));
+    let new = mint(Keys::new(key(OTHER_SECRET)));
+    let next = both.reissue(&old, Generation(1)).unwrap();
+    let opened = new.open(next.token.reveal().as_bytes()).unwrap();
+    assert_eq!((opened.id, opened.generation), (old.id, Generation(1)));
 }
 
 #[test]
@@ -115,7 +158,7 @@ fn no_two_tokens_share_a_secret_an_id_or_an_anonymous_tag() {
 
 #[test]
 fn a_token_fits_into_a_cookie_as_it_is() {
-    for (mint, length) in [(sealing(), 87), (open(), 66)] {
+    for (mint, length) in [(sealing(), 92), (open(), 66)] {
         for issued in [mint.issue_anonymous().unwrap(), mint.issue_for("ada").unwrap()] {
             let token = issued.token.reveal().as_bytes();
             assert_eq!(token.len(), length);
@@ -136,7 +179,7 @@ fn every_single_bit_of_a_sealed_token_matters() {
             assert!(mint.open(&forged).is_none(), "bit {bit} of the text");
         }
         let bytes = decoded(token);
-        assert_eq!(bytes.len(), 32 + 17 + 16);
+        assert_eq!(bytes.len(), 32 + 21 + 16);
         for bit in 0..bytes.len() * 8 {
             let mut forged = bytes.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
@@ -296,13 +339,13 @@ fn what_we_did_not_seal_does_not_open() {
     assert!(open.open(sealing.issue_for("ada").unwrap().token.reveal().as_bytes()).is_none());
 
     // A kind and a tag in the open, padded to the length of a sealed token.
-    let forged = [decoded(open.issue_for("ada").unwrap().token.reveal().as_bytes()), vec![0; 16]];
+    let forged = [decoded(open.issue_for("ada").unwrap().token.reveal().as_bytes()), vec![0; 20]];
     assert!(sealing.open(&encoded(&forged.concat())).is_none());
     // The seal of one token on the secret of another.
     let parts = [sealing.issue_for("ada").unwrap(), sealing.issue_for("ada").unwrap()]
         .map(|issued| decoded(issued.token.reveal().as_bytes()));
     assert!(sealing.open(&encoded(&[&parts[0][..32], &parts[1][32..]].concat())).is_none());
-    for nothing in [&b""[..], b"0", b"null", &[0; 87], &[b'A'; 87], &[b'A'; 66], &[0xff; 87]] {
+    for nothing in [&b""[..], b"0", b"null", &[0; 92], &[b'A'; 92], &[b'A'; 66], &[0xff; 92]] {
         assert!(sealing.open(nothing).is_none());
     }
 }
@@ -409,7 +452,7 @@ proptest! {
     #[test]
     fn nothing_that_a_stranger_sends_opens_a_sealed_token(
         bytes in vec(any::<u8>(), 0..120),
-        token_like in "[A-Za-z0-9_-]{87}",
+        token_like in "[A-Za-z0-9_-]{92}",
     ) {
         prop_assert!(sealing().open(&bytes).is_none());
         prop_assert!(sealing().open(token_like.as_bytes()).is_none());

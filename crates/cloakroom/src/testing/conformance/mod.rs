@@ -15,6 +15,7 @@
 //! | [`rotate`] | it moves to a new id, renewed or by a login |
 //! | [`end`] | it ends, and nothing brings it back |
 //! | [`users`] | all sessions of a user: listed, counted, ended in one step |
+//! | [`token`] | its token is replaced from time to time |
 //! | [`updates`] | many write to one session at once |
 //! | [`races`] | many make, end and move sessions at once |
 //! | [`random`] | changes that nobody thought of |
@@ -40,6 +41,7 @@ pub mod login;
 pub mod rotate;
 pub mod end;
 pub mod users;
+pub mod token;
 pub mod updates;
 pub mod races;
 pub mod random;
@@ -154,6 +156,16 @@ macro_rules! conformance_suite {
             users::of_many_who_end_all_each_session_is_counted_once
             users::after_the_end_of_all_no_session_that_was_before_gets_in
             users::the_index_agrees_with_who_is_alive_at_every_moment
+            token::a_token_is_replaced_when_it_is_due_and_not_before
+            token::a_change_that_replaces_a_token_is_done_as_any_other
+            token::a_change_that_comes_to_nothing_replaces_no_token
+            token::of_many_at_once_one_is_handed_the_next_token
+            token::an_old_token_after_its_successor_ends_the_session
+            token::a_token_two_behind_ends_the_session
+            token::a_token_that_was_lost_on_the_way_is_issued_again
+            token::a_token_that_the_store_forgot_is_current_again
+            token::an_old_token_is_not_renewed_into_a_fresh_one
+            token::a_session_ends_with_any_of_its_tokens
             updates::parallel_increments_are_all_counted
             updates::writers_of_different_fields_both_survive
             updates::compare_and_set_loops_lose_nothing

@@ -128,6 +128,7 @@ pub fn a_rotation_that_fails_leaves_the_old_session_as_it_was<H: Harness>(here: 
                 Rotated::Taken => "Taken",
                 Rotated::Unknown => "Unknown",
                 Rotated::Ended => "Ended",
+                Rotated::Stolen => "Stolen",
             };
             assert_eq!(kind, expected, "{:?}", rotate.why);
             let after = stage.second().peek(&old);

@@ -293,11 +293,13 @@ pub(super) fn creating<'a>(id: &'a SessionId, fields: &'a Fields) -> Create<'a> 
 }
 
 pub(super) fn applying<'a>(id: &'a SessionId, change: &'a Change) -> Apply<'a> {
-    Apply { id, change, only_if: OnlyIf::Alive, touch: Touch::Exactly, limits: &ROOMY }
+    let (only_if, touch) = (OnlyIf::Alive, Touch::Exactly);
+    Apply { id, change, only_if, touch, limits: &ROOMY, token: None }
 }
 
 pub(super) fn renewing<'a>(old: &'a SessionId, new: &'a SessionId) -> Rotate<'a> {
-    Rotate { old, new, writes: &NO_WRITES, limits: &ROOMY, why: Why::Renewal }
+    let (limits, why) = (&ROOMY, Why::Renewal);
+    Rotate { old, new, writes: &NO_WRITES, limits, why, token: None }
 }
 
 /// A login by rotation.

@@ -89,7 +89,8 @@ impl<'h, H: Harness> Scene<'h, H> {
             let limits = &self.manager.settings().limits;
             let change = &Change::read();
             let only_if = OnlyIf::Alive;
-            let apply = Apply { id: &id, change, only_if, touch: Touch::Never, limits };
+            let touch = Touch::Never;
+            let apply = Apply { id: &id, change, only_if, touch, limits, token: None };
             match self.here.store().apply(apply, Patience(HOUR)).await.unwrap() {
                 Applied::Unknown | Applied::Ended => return,
                 _ => self.here.pass(Duration::from_millis(1)),
