@@ -276,6 +276,33 @@ async fn a_server_that_became_a_replica_is_connected_to_anew() {
     assert_eq!(visitor.open().session().increment(VISITS, 1).await.unwrap(), 1);
 }
 
+/// What comes after it looks like a part of it, so nobody on that connection is answered again.
+// Proves F6.
+#[tokio::test]
+async fn a_reply_that_claims_to_be_longer_than_it_is_does_not_hold_the_connection_for_ever() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port());
+    let manager = manager_with(&proxy.url(), Settings::default().patience);
+    let visitor = alice(&self::manager(&server)).await;
+    manager.check().await.unwrap();
+    proxy.forge_replies("$536870912\r\n");
+    let user = async || {
+        let visit = manager.open([visitor.cookie().unwrap().as_bytes()]);
+        visit.session().user().await
+    };
+    assert_eq!(happened(user().await.unwrap_err()), Happened::Perhaps);
+    proxy.pass();
+    let before = proxy.accepted();
+    // Two seconds of silence are eight requests that wait in vain; a busy machine may refuse some more.
+    let mut failed = 0;
+    while let Err(error) = user().await {
+        assert_eq!(error.status(), 503);
+        failed += 1;
+        assert!(failed < 100, "nobody makes another connection");
+    }
+    assert!(proxy.accepted() > before);
+}
+
 /// It takes connections and never says a word: nothing was sent, so nothing can have happened.
 #[tokio::test]
 async fn patience_that_ends_while_connecting_is_known_not_to_have_happened() {
