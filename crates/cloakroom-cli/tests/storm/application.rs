@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::TcpStream;
+use std::process::Command;
 use std::thread;
 
 use testbed::{Request, Server};
@@ -76,5 +77,25 @@ fn a_thousand_requests_of_one_session_at_once_spoil_nothing_for_others() {
         let visits = text.split_once("Visits: <strong>").unwrap().1.split_once('<').unwrap().0;
         let stored: u64 = visits.replace(',', "").parse().unwrap();
         assert!((1001 - unavailable..=1001).contains(&stored), "{stored}, {unavailable} refused");
+    });
+}
+
+// Proves F32.
+#[test]
+fn an_instance_without_file_descriptors_left_refuses_and_does_not_end() {
+    let server = Server::start();
+    storm(&server.url(), &[&server], Kept::All, |stage| {
+        let one = stage.pid(0).to_string();
+        let limit = |files: &str| {
+            let done = Command::new("prlimit").args(["--pid", &one, files]).status();
+            assert!(done.expect("prlimit, of util-linux").success());
+        };
+        limit("--nofile=20:4096");
+        stage.answers(SOME);
+        // Held open, so that there is none left for anybody else.
+        let held: Vec<_> = (0..40).map(|_| TcpStream::connect(stage.addr(0)).unwrap()).collect();
+        limit("--nofile=4096:4096");
+        drop(held);
+        stage.answers(SOME);
     });
 }

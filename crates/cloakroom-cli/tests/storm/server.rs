@@ -7,25 +7,27 @@ use std::time::Duration;
 use testbed::{Server, eventually};
 
 use crate::storm::{Kept, Stage, storm};
+use crate::visitor::Told;
 
 const LONG: Duration = Duration::from_secs(30);
 /// Answers enough to see a fault from every side.
 const SOME: u64 = 60;
 
 /// One server, and what is done to it.
-fn on_one_server(kept: Kept, fault: impl FnOnce(&Server, &Stage)) {
+fn on_one_server(kept: Kept, fault: impl FnOnce(&Server, &Stage)) -> Told {
     let server = Server::start();
-    storm(&server.url(), &[&server], kept, |stage| fault(&server, stage));
+    storm(&server.url(), &[&server], kept, |stage| fault(&server, stage))
 }
 
 /// Commands that cause a fault, and those that heal it.
 #[track_caller]
 fn refusing(causes: &[&[&str]], heals: &[&[&str]]) {
-    on_one_server(Kept::All, |server, stage| {
+    let told = on_one_server(Kept::All, |server, stage| {
         tell(server, causes);
         stage.answers(SOME);
         tell(server, heals);
     });
+    assert!(told.unavailable > 0, "nobody noticed {causes:?}");
 }
 
 #[track_caller]

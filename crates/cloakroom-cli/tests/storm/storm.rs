@@ -89,15 +89,25 @@ impl Stage {
         *instance = start(&self.url, instance.addr.port());
     }
 
+    pub(crate) fn pid(&self, turn: usize) -> u32 {
+        self.instance(turn).program.pid()
+    }
+
     fn instance(&self, turn: usize) -> std::sync::MutexGuard<'_, Instance> {
         self.instances[turn % 2].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Causes a fault under load, heals it, and compares. `servers` are those that hold sessions.
-pub(crate) fn storm(url: &str, servers: &[&Server], kept: Kept, fault: impl FnOnce(&Stage)) {
+pub(crate) fn storm(
+    url: &str,
+    servers: &[&Server],
+    kept: Kept,
+    fault: impl FnOnce(&Stage),
+) -> Told {
     let all = storm_of_instances(url, servers, kept, fault);
     assert_eq!(all.broken, 0, "an instance broke off");
+    all
 }
 
 /// The same where instances end, and connections to them break.

@@ -313,3 +313,42 @@ async fn patience_that_ends_while_connecting_is_known_not_to_have_happened() {
     let login = visit.session().log_in(cloakroom::User::new("alice").unwrap()).await;
     assert_eq!(happened(login.unwrap_err()), Happened::No);
 }
+
+/// Each of them has requests waiting when the server comes back.
+// Proves F12, T10.
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_instances_come_back_with_one_connection_each() {
+    const INSTANCES: u64 = 20;
+    let server = Server::start();
+    let managers: Vec<_> = (0..INSTANCES).map(|_| manager(&server)).collect();
+    let visitor = alice(&managers[0]).await;
+    let connects = || {
+        let stats = server.command(&["INFO", "stats"]).text();
+        let total = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        total.expect("the number of connections").trim().parse::<u64>().unwrap()
+    };
+    let requests = async || {
+        let requests = managers.iter().flat_map(|manager| {
+            (0..8).map(|_| {
+                let visit = manager.open([visitor.cookie().unwrap().as_bytes()]);
+                tokio::spawn(async move { visit.session().user().await.is_ok() })
+            })
+        });
+        let mut all = true;
+        for request in requests.collect::<Vec<_>>() {
+            all &= request.await.unwrap();
+        }
+        all
+    };
+    assert!(requests().await);
+    for _ in 0..3 {
+        server.kill();
+        assert!(!requests().await);
+        server.restart();
+        let before = connects();
+        while !requests().await {}
+        // The testbed's own come on top: one that starts the server, and one that asks it.
+        let made = connects() - before;
+        assert!(made <= INSTANCES + INSTANCES / 10, "{made} connections");
+    }
+}
