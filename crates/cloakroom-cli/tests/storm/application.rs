@@ -45,9 +45,8 @@ fn visitors_who_hang_up_at_once_spoil_nothing_for_others() {
         let token = login.set_cookies()[0].value.clone();
         for number in 0..500 {
             let addr = stage.addr(number);
-            let request = format!(
-                "GET / HTTP/1.1\r\nHost: {addr}\r\nCookie: __Host-session={token}\r\n\r\n"
-            );
+            let request =
+                format!("GET / HTTP/1.1\r\nHost: {addr}\r\nCookie: __Host-session={token}\r\n\r\n");
             TcpStream::connect(addr).unwrap().write_all(request.as_bytes()).unwrap();
         }
     });
@@ -60,15 +59,12 @@ fn a_thousand_requests_of_one_session_at_once_spoil_nothing_for_others() {
     storm(&server.url(), &[&server], Kept::All, |stage| {
         let login = Request::post(stage.addr(0), "/login").form("username=hot").send();
         let cookie = format!("__Host-session={}", login.set_cookies()[0].value);
-        let page = |turn: usize| {
-            Request::get(stage.addr(turn), "/").header("Cookie", &cookie).send()
-        };
+        let page =
+            |turn: usize| Request::get(stage.addr(turn), "/").header("Cookie", &cookie).send();
         let unavailable: u64 = thread::scope(|scope| {
             let rows: Vec<_> = (0..100)
                 .map(|turn| {
-                    scope.spawn(move || {
-                        (0..10).filter(|_| page(turn).status == 503).count() as u64
-                    })
+                    scope.spawn(move || (0..10).filter(|_| page(turn).status == 503).count() as u64)
                 })
                 .collect();
             rows.into_iter().map(|row| row.join().unwrap()).sum()

@@ -105,8 +105,7 @@ fn a_server_with_too_many_clients_makes_503_until_there_is_room() {
 #[test]
 fn a_server_that_loads_its_data_makes_503_until_it_has() {
     // A millisecond for each key, and a word to clients between.
-    let slowly =
-        ["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"];
+    let slowly = ["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"];
     let server = Server::start_with(&Server::every_executable()[0], &slowly);
     for number in 0..1000 {
         server.command(&["SET", &format!("other:{number}"), &"x".repeat(100)]);
@@ -206,10 +205,8 @@ fn a_server_that_became_a_replica_makes_503_until_it_is_a_primary_again() {
 // Proves F20.
 #[test]
 fn a_replica_without_its_primary_makes_503_and_shows_nothing_stale() {
-    let stale: &[&[&str]] = &[
-        &["CONFIG", "SET", "replica-serve-stale-data", "no"],
-        &["REPLICAOF", "127.0.0.1", "1"],
-    ];
+    let stale: &[&[&str]] =
+        &[&["CONFIG", "SET", "replica-serve-stale-data", "no"], &["REPLICAOF", "127.0.0.1", "1"]];
     refusing(stale, &[&["REPLICAOF", "NO", "ONE"]]);
 }
 

@@ -222,9 +222,8 @@ impl<'a> Visitor<'a> {
         }
         assert_eq!((response.status, response.set_cookies()), (200, vec![]), "{response:?}");
         let text = response.text();
-        let between = |start: &str, end: &str| {
-            Some(text.split_once(start)?.1.split_once(end)?.0.to_owned())
-        };
+        let between =
+            |start: &str, end: &str| Some(text.split_once(start)?.1.split_once(end)?.0.to_owned());
         match between("Logged in as <bdi>", "</bdi>").zip(between("Visits: <strong>", "</strong>"))
         {
             Some((name, visits)) => Seen::Somebody { name, visits: visits.parse().unwrap() },

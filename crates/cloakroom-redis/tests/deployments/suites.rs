@@ -9,9 +9,11 @@ use cloakroom::records::Records;
 use cloakroom::testing::Harness;
 use cloakroom::testing::conformance::records::WithRecords;
 use cloakroom::{Prefix, Store};
-use cloakroom_redis::RedisStore;
+use cloakroom_redis::{RedisSettings, RedisStore};
 use testbed::{Cluster, Sentinels, Server};
 use tokio::runtime::Runtime;
+
+use crate::tls::Secure;
 
 /// Two instances of a service.
 struct Here {
@@ -34,7 +36,7 @@ impl Here {
     fn on<T: Send + Sync + 'static>(
         shared: &Mutex<Weak<T>>,
         start: impl FnOnce() -> T,
-        url: impl FnOnce(&T) -> String,
+        found: impl FnOnce(&T) -> (String, RedisSettings),
         login: Login,
     ) -> Self {
         static PREFIXES: AtomicU32 = AtomicU32::new(0);
@@ -49,8 +51,8 @@ impl Here {
         let runtime = Runtime::new().unwrap();
         let number = PREFIXES.fetch_add(1, Ordering::Relaxed);
         let prefix = Prefix::new(format!("check-{number}")).unwrap();
-        let url = url(&servers);
-        let open = || RedisStore::open(&url, prefix.clone()).unwrap();
+        let (url, settings) = found(&servers);
+        let open = || RedisStore::open_with(&url, prefix.clone(), &settings).unwrap();
         let (first, second) = {
             let _inside = runtime.enter();
             (open(), open())
@@ -59,19 +61,28 @@ impl Here {
     }
 }
 
+fn at(url: String) -> (String, RedisSettings) {
+    (url, RedisSettings::default())
+}
+
 fn on_a_cluster() -> Here {
     static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
-    Here::on(&SHARED, Cluster::start, Cluster::url, Login::InTwoSteps)
+    Here::on(&SHARED, Cluster::start, |all| at(all.url()), Login::InTwoSteps)
 }
 
 fn behind_sentinels() -> Here {
     static SHARED: Mutex<Weak<Sentinels>> = Mutex::new(Weak::new());
-    Here::on(&SHARED, Sentinels::start, Sentinels::url, Login::InOneStep)
+    Here::on(&SHARED, Sentinels::start, |all| at(all.url()), Login::InOneStep)
 }
 
 fn under_the_least_privileges() -> Here {
     static SHARED: Mutex<Weak<Guarded>> = Mutex::new(Weak::new());
-    Here::on(&SHARED, Guarded::start, Guarded::url, Login::InOneStep)
+    Here::on(&SHARED, Guarded::start, |server| at(server.url()), Login::InOneStep)
+}
+
+fn over_tls() -> Here {
+    static SHARED: Mutex<Weak<Secure>> = Mutex::new(Weak::new());
+    Here::on(&SHARED, Secure::start, |all| (all.url(), all.settings()), Login::InOneStep)
 }
 
 /// A server that lets the service do what docs/operations.md says, and nothing else.
@@ -158,6 +169,8 @@ cloakroom::conformance_suite_of_records!(
 
 cloakroom::conformance_suite!(in one test the_contract_holds_behind_sentinels, behind_sentinels);
 cloakroom::promises_suite!(in one test the_promises_hold_behind_sentinels, behind_sentinels);
+cloakroom::conformance_suite!(in one test the_contract_holds_over_tls, over_tls);
+cloakroom::promises_suite!(in one test the_promises_hold_over_tls, over_tls);
 // Proves R59, R60.
 cloakroom::conformance_suite!(
     in one test the_contract_holds_under_the_least_privileges, under_the_least_privileges
