@@ -7,7 +7,8 @@ use std::thread;
 
 use testbed::{Request, Server};
 
-use crate::storm::{Kept, storm, storm_of_instances};
+use crate::stage::Kept;
+use crate::storm::{storm, storm_of_instances};
 
 const SOME: u64 = 60;
 

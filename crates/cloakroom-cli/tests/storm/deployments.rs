@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use testbed::{Cluster, Sentinels, Server, eventually};
 
-use crate::storm::{Kept, storm};
+use crate::stage::Kept;
+use crate::storm::storm;
 
 const LONG: Duration = Duration::from_secs(60);
 const SOME: u64 = 60;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use testbed::{Proxy, Server};
 
-use crate::storm::{Kept, Stage, storm};
+use crate::stage::{Kept, Stage};
+use crate::storm::storm;
 
 const SOME: u64 = 60;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testbed::{Browser, Request, Response};
 
-use crate::storm::{Kept, Stage};
+use crate::stage::{Kept, Stage};
 
 const COOKIE: &str = "__Host-session";
 /// How often a session is counted before its visitor leaves, or logs out.
