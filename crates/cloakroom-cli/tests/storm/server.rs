@@ -109,6 +109,10 @@ fn a_server_with_too_many_clients_makes_503_until_there_is_room() {
 // Proves F13.
 #[test]
 fn a_server_that_loads_its_data_makes_503_until_it_has() {
+    if Server::start().command(&["INFO", "server"]).text().contains("redis_version:6.") {
+        println!("left out: Redis 6 can't be told to talk to clients more often while it loads");
+        return;
+    }
     // A millisecond for each key, and a word to clients between.
     let slowly = ["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"];
     let server = Server::start_with(&Server::every_executable()[0], &slowly);
