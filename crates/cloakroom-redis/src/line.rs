@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use crate::settings::{Backoff, Credentials};
 use crate::start::{Survey, Who};
 
-/// A peer that acknowledges nothing for so long is gone, and the connection is made anew.
+/// A peer that acknowledges or answers nothing for so long is gone, and the connection is made anew.
 const SILENT_FOR: Duration = Duration::from_secs(2);
 
 /// How lines to the servers of one store are made.
@@ -91,7 +91,12 @@ struct Opened {
     connection: MultiplexedConnection,
     /// Which credentials the server was shown last.
     shown: Arc<AtomicU64>,
+    silence: Arc<Silence>,
 }
+
+/// Since when requests have gone unanswered; `None` after each answer.
+#[derive(Default)]
+struct Silence(Mutex<Option<Instant>>);
 
 impl Line {
     fn new(dial: Arc<Dial>, to: ConnectionInfo) -> Self {
@@ -122,7 +127,8 @@ impl Line {
         match came_to {
             Some(Ok(opened)) => {
                 self.show_new_credentials(&opened);
-                Ok(Connection { connection: opened.connection, number, line: self.clone() })
+                let Opened { connection, silence, .. } = opened;
+                Ok(Connection { connection, number, line: self.clone(), silence })
             }
             Some(Err(error)) => Err(error),
             None => Err(RedisError::from(std::io::Error::other("the runtime is shutting down"))),
@@ -248,7 +254,8 @@ impl Dial {
         if let Some(survey) = &self.survey {
             survey.once(&mut connection, who).await;
         }
-        Ok(Opened { connection, shown: Arc::new(AtomicU64::new(shown)) })
+        let silence = Arc::default();
+        Ok(Opened { connection, shown: Arc::new(AtomicU64::new(shown)), silence })
     }
 }
 
@@ -282,6 +289,7 @@ pub(crate) struct Connection {
     connection: MultiplexedConnection,
     number: u64,
     line: Line,
+    silence: Arc<Silence>,
 }
 
 impl Connection {
@@ -289,7 +297,9 @@ impl Connection {
     /// first that is an error instead of all.
     pub(crate) async fn ask(&mut self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
         let count = commands.len();
+        let waits = Waits::begin(&self.silence, &self.line, self.number);
         let answers = self.connection.send_packed_commands(commands, 0, count).await;
+        waits.answered();
         let answers =
             answers.and_then(|answers| answers.into_iter().map(Value::extract_error).collect());
         if let Err(error) = &answers
@@ -303,5 +313,41 @@ impl Connection {
     /// It broke, or leads to the wrong server: the next caller makes a new one.
     pub(crate) fn forget(&self) {
         self.line.forget(self.number);
+    }
+}
+
+/// A request under way. Whoever gives it up looks whether anybody was answered lately: a connection
+/// may be acknowledged by its peer and never bring an answer again, as in the middle of one that
+/// claims to be longer than it is.
+struct Waits<'a> {
+    silence: &'a Silence,
+    line: &'a Line,
+    number: u64,
+}
+
+impl<'a> Waits<'a> {
+    fn begin(silence: &'a Silence, line: &'a Line, number: u64) -> Self {
+        silence.lock().get_or_insert_with(Instant::now);
+        Self { silence, line, number }
+    }
+
+    fn answered(self) {
+        *self.silence.lock() = None;
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let since = *self.silence.lock();
+        if since.is_some_and(|since| since.elapsed() >= SILENT_FOR) {
+            self.line.forget(self.number);
+        }
+    }
+}
+
+impl Silence {
+    /// Nothing panics while it holds this lock.
+    fn lock(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

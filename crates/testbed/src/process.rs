@@ -101,6 +101,11 @@ impl Program {
         status.code()
     }
 
+    /// The number of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
+    }
+
     /// Asks it to end (SIGTERM) and waits like [`wait`](Self::wait).
     #[track_caller]
     pub fn terminate(&self) -> Option<i32> {

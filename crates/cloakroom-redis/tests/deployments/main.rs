@@ -4,11 +4,11 @@
 #![allow(clippy::print_stdout, reason = "some say what they measured")]
 
 mod house;
-mod suites;
 mod cluster;
 mod lossy;
 mod failover;
 mod durable;
 mod credentials;
 mod tls;
+mod suites;
 mod start;

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use cloakroom::testing::Visitor;
@@ -35,14 +36,20 @@ impl Authority {
     }
 }
 
-/// Debian's server can do TLS; those from wheels can't.
+/// The first server to be tested that can do TLS, else Debian's: not all from wheels can.
 fn executable() -> PathBuf {
-    let debians = Path::new("/usr/bin/redis-server");
-    assert!(
-        debians.exists(),
-        "there is no server with TLS to test with: apt-get install redis-server"
-    );
-    debians.to_owned()
+    let speaks_tls = |path: &PathBuf| {
+        // It refuses to listen nowhere, unless it knows no such option in the first place.
+        let said = Command::new(path).args(["--port", "0", "--tls-port", "0"]).output();
+        said.is_ok_and(|said| {
+            !String::from_utf8_lossy(&said.stderr).contains("Bad directive")
+                && !String::from_utf8_lossy(&said.stdout).contains("Bad directive")
+        })
+    };
+    let debians = PathBuf::from("/usr/bin/redis-server");
+    let servers = Server::every_executable().into_iter().chain([debians]);
+    let found = servers.into_iter().find(speaks_tls);
+    found.expect("a server with TLS: apt-get install redis-server")
 }
 
 /// A server with this certificate, and the port on which it speaks TLS.
@@ -78,6 +85,33 @@ async fn refused(url: &str, settings: &RedisSettings) -> String {
     manager.check().await.unwrap_err().to_string()
 }
 
+/// A server with TLS, and what a service needs to trust it.
+pub(crate) struct Secure {
+    port: u16,
+    ca: Vec<u8>,
+    // In this order: the process is gone when the folder of its certificates goes.
+    _server: Server,
+    _folder: tempfile::TempDir,
+}
+
+impl Secure {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = Authority::new();
+        let (server, port) = server(folder.path(), &ours, "localhost", "no");
+        Self { port, ca: ours.pem(), _server: server, _folder: folder }
+    }
+
+    pub(crate) fn settings(&self) -> RedisSettings {
+        trusting(Some(self.ca.clone()), None)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("rediss://localhost:{}", self.port)
+    }
+}
+
+// Proves F27.
 #[tokio::test]
 async fn a_server_is_trusted_by_its_own_authority_and_name_alone() {
     let folder = tempfile::tempdir().unwrap();

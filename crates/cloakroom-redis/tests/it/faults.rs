@@ -276,6 +276,33 @@ async fn a_server_that_became_a_replica_is_connected_to_anew() {
     assert_eq!(visitor.open().session().increment(VISITS, 1).await.unwrap(), 1);
 }
 
+/// What comes after it looks like a part of it, so nobody on that connection is answered again.
+// Proves F6.
+#[tokio::test]
+async fn a_reply_that_claims_to_be_longer_than_it_is_does_not_hold_the_connection_for_ever() {
+    let server = Server::start();
+    let proxy = Proxy::to(server.port());
+    let manager = manager_with(&proxy.url(), Settings::default().patience);
+    let visitor = alice(&self::manager(&server)).await;
+    manager.check().await.unwrap();
+    proxy.forge_replies("$536870912\r\n");
+    let user = async || {
+        let visit = manager.open([visitor.cookie().unwrap().as_bytes()]);
+        visit.session().user().await
+    };
+    assert_eq!(happened(user().await.unwrap_err()), Happened::Perhaps);
+    proxy.pass();
+    let before = proxy.accepted();
+    // Two seconds of silence are eight requests that wait in vain; a busy machine may refuse some more.
+    let mut failed = 0;
+    while let Err(error) = user().await {
+        assert_eq!(error.status(), 503);
+        failed += 1;
+        assert!(failed < 100, "nobody makes another connection");
+    }
+    assert!(proxy.accepted() > before);
+}
+
 /// It takes connections and never says a word: nothing was sent, so nothing can have happened.
 #[tokio::test]
 async fn patience_that_ends_while_connecting_is_known_not_to_have_happened() {
@@ -285,4 +312,43 @@ async fn patience_that_ends_while_connecting_is_known_not_to_have_happened() {
     let visit = manager.open([]);
     let login = visit.session().log_in(cloakroom::User::new("alice").unwrap()).await;
     assert_eq!(happened(login.unwrap_err()), Happened::No);
+}
+
+/// Each of them has requests waiting when the server comes back.
+// Proves F12, T10.
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_instances_come_back_with_one_connection_each() {
+    const INSTANCES: u64 = 20;
+    let server = Server::start();
+    let managers: Vec<_> = (0..INSTANCES).map(|_| manager(&server)).collect();
+    let visitor = alice(&managers[0]).await;
+    let connects = || {
+        let stats = server.command(&["INFO", "stats"]).text();
+        let total = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        total.expect("the number of connections").trim().parse::<u64>().unwrap()
+    };
+    let requests = async || {
+        let requests = managers.iter().flat_map(|manager| {
+            (0..8).map(|_| {
+                let visit = manager.open([visitor.cookie().unwrap().as_bytes()]);
+                tokio::spawn(async move { visit.session().user().await.is_ok() })
+            })
+        });
+        let mut all = true;
+        for request in requests.collect::<Vec<_>>() {
+            all &= request.await.unwrap();
+        }
+        all
+    };
+    assert!(requests().await);
+    for _ in 0..3 {
+        server.kill();
+        assert!(!requests().await);
+        server.restart();
+        let before = connects();
+        while !requests().await {}
+        // The testbed's own come on top: one that starts the server, and one that asks it.
+        let made = connects() - before;
+        assert!(made <= INSTANCES + INSTANCES / 10, "{made} connections");
+    }
 }

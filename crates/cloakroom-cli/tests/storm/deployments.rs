@@ -1,0 +1,109 @@
+//! What befalls several servers that stand for one.
+
+use std::time::Duration;
+
+use testbed::{Cluster, Sentinels, Server, eventually};
+
+use crate::stage::Kept;
+use crate::storm::storm;
+
+const LONG: Duration = Duration::from_secs(60);
+const SOME: u64 = 60;
+
+/// Waits until this server calls itself a primary.
+#[track_caller]
+fn takes_over(server: &Server) {
+    let is_primary = || {
+        let role = server.try_command(LONG, &["ROLE"]).ok()?;
+        (role.list()[0].text() == "master").then_some(())
+    };
+    assert!(eventually(LONG, is_primary).is_some(), "{}", server.log());
+}
+
+// Proves F21.
+#[test]
+fn a_killed_primary_of_sentinels_is_replaced_under_load() {
+    let sentinels = Sentinels::start();
+    let [primary, replica] = sentinels.servers();
+    storm(&sentinels.url(), &[primary, replica], Kept::Replicated, |stage| {
+        primary.kill();
+        takes_over(replica);
+        stage.answers(SOME);
+    });
+}
+
+// Proves F21, F3.
+#[test]
+fn a_frozen_primary_of_sentinels_is_replaced_under_load() {
+    let sentinels = Sentinels::start();
+    let [primary, replica] = sentinels.servers();
+    storm(&sentinels.url(), &[replica], Kept::Replicated, |stage| {
+        primary.stop();
+        takes_over(replica);
+        stage.answers(SOME);
+    });
+}
+
+// Proves F23.
+#[test]
+fn a_killed_primary_of_a_cluster_is_replaced_under_load() {
+    let cluster = Cluster::start();
+    let servers: Vec<_> = cluster.nodes().iter().collect();
+    storm(&cluster.url(), &servers, Kept::Replicated, |stage| {
+        cluster.fail_over_soon();
+        cluster.nodes()[0].kill();
+        takes_over(&cluster.nodes()[3]);
+        stage.answers(SOME);
+    });
+}
+
+// Proves F23.
+#[test]
+fn slots_that_move_under_load_lose_nothing_that_was_acknowledged() {
+    let cluster = Cluster::start();
+    let servers: Vec<_> = cluster.nodes().iter().collect();
+    storm(&cluster.url(), &servers, Kept::All, |stage| {
+        let keys = cluster.primaries().into_iter().flat_map(Server::keys);
+        let users: Vec<_> = keys.filter(|key| key.ends_with(":user")).take(6).collect();
+        for slot in users.iter().map(|key| cluster.slot(key)) {
+            let (from, to) = cluster.begin_migration(slot);
+            stage.answers(20);
+            cluster.end_migration(slot, from, to);
+            stage.answers(20);
+        }
+    });
+}
+
+// Proves F23.
+#[test]
+fn a_cluster_that_is_down_makes_503_until_it_is_up() {
+    let cluster = Cluster::start();
+    let servers: Vec<_> = cluster.nodes().iter().collect();
+    let told = storm(&cluster.url(), &servers, Kept::All, |stage| {
+        // A slot that nobody serves, and a cluster that wants all of them.
+        let all = |command: &[&str]| {
+            for node in cluster.nodes() {
+                let answer = node.command(command);
+                assert!(answer.error().is_none(), "{command:?}: {answer:?}");
+            }
+        };
+        let owner = cluster.owner("nobody's");
+        let slot = cluster.slot("nobody's").to_string();
+        all(&["CONFIG", "SET", "cluster-require-full-coverage", "yes"]);
+        // Replicas follow; each primary hears of it from us, for they don't tell each other.
+        for node in cluster.primaries() {
+            assert!(node.command(&["CLUSTER", "DELSLOTS", &slot]).error().is_none());
+        }
+        for node in cluster.primaries() {
+            let down = || {
+                let info = node.command(&["CLUSTER", "INFO"]).text();
+                info.contains("cluster_state:fail").then_some(())
+            };
+            assert!(eventually(LONG, down).is_some(), "{}", node.log());
+        }
+        stage.answers(SOME);
+        assert!(owner.command(&["CLUSTER", "ADDSLOTS", &slot]).error().is_none());
+        all(&["CONFIG", "SET", "cluster-require-full-coverage", "no"]);
+    });
+    assert!(told.unavailable > 0, "nobody noticed");
+}

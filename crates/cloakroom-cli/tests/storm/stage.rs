@@ -1,0 +1,111 @@
+//! What stands while a fault is caused: two instances of the demo.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use testbed::{Program, eventually};
+
+const KEY: &str = "8d1f6c0b57e24a93b0c5d2e7f41a6893";
+/// How long anything may take that is not about time.
+const LONG: Duration = Duration::from_secs(60);
+
+/// What a fault may take away. Whatever it is, nobody sees another's data, and no key stays for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// Nothing that was acknowledged.
+    All,
+    /// Whole sessions: their visitors are logged out. A logout stays one.
+    SomeSessions,
+    /// What was not replicated, or not on the disk, when a server was lost: counts, sessions and
+    /// logouts.
+    Replicated,
+}
+
+/// What stands while the fault is caused.
+pub(crate) struct Stage {
+    instances: [Mutex<Instance>; 2],
+    url: String,
+    kept: Kept,
+    answers: AtomicU64,
+    over: AtomicBool,
+}
+
+struct Instance {
+    program: Program,
+    addr: SocketAddr,
+}
+
+fn start(url: &str, port: u16) -> Instance {
+    let env = [("SECRET_KEY", KEY), ("REDIS_URL", url), ("RUST_LOG", "warn")];
+    let args = ["serve", "--port", &port.to_string()];
+    let program = Program::start(env!("CARGO_BIN_EXE_cloakroom"), &args, &env);
+    let addr = program.addr();
+    Instance { program, addr }
+}
+
+impl Stage {
+    pub(crate) fn at(url: &str, kept: Kept) -> Self {
+        Self {
+            instances: [(); 2].map(|()| Mutex::new(start(url, 0))),
+            url: url.to_owned(),
+            kept,
+            answers: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+        }
+    }
+
+    /// Nobody is answered any more.
+    pub(crate) fn end(&self) {
+        self.over.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn addr(&self, turn: usize) -> SocketAddr {
+        self.instance(turn).addr
+    }
+
+    pub(crate) fn kept(&self) -> Kept {
+        self.kept
+    }
+
+    pub(crate) fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Waits until the visitors were answered so often, however.
+    pub(crate) fn answers(&self, number: u64) {
+        let until = self.answers.load(Ordering::SeqCst) + number;
+        let enough = || {
+            let all = self.over.load(Ordering::SeqCst);
+            (all || self.answers.load(Ordering::SeqCst) >= until).then_some(())
+        };
+        assert!(eventually(LONG, enough).is_some(), "nobody is answered");
+    }
+
+    /// Kills an instance (SIGKILL), and starts it again where it was.
+    pub(crate) fn kill(&self, turn: usize) {
+        let mut instance = self.instance(turn);
+        instance.program.kill();
+        *instance = start(&self.url, instance.addr.port());
+    }
+
+    /// The same, asked to end (SIGTERM).
+    pub(crate) fn terminate(&self, turn: usize) {
+        let mut instance = self.instance(turn);
+        assert_eq!(instance.program.terminate(), Some(0), "{}", instance.program.log());
+        *instance = start(&self.url, instance.addr.port());
+    }
+
+    pub(crate) fn pid(&self, turn: usize) -> u32 {
+        self.instance(turn).program.pid()
+    }
+
+    fn instance(&self, turn: usize) -> MutexGuard<'_, Instance> {
+        self.instances[turn % 2].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
