@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::dependencies::{Metadata, Package, Rules};
+use crate::security;
 use crate::step::{Result, ask, cargo, offline, run, say};
 
 pub(crate) fn check() -> Result {
@@ -20,6 +21,7 @@ pub(crate) fn check() -> Result {
         checks.add("lints without features", lints);
     }
     checks.add("docs", docs());
+    checks.add("security", security::is_fresh());
     checks.said("licences", metadata.licences_are_allowed(&rules));
     checks.said("sources", metadata.sources_are_allowed(&rules));
     checks.said("rust versions", metadata.rust_versions_are_ours_or_older());

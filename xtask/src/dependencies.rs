@@ -205,6 +205,7 @@ mod tests {
         assert_eq!(silent.unwrap_err(), "theirs 1.2.3: states no licence");
     }
 
+    // Proves R74.
     #[test]
     fn a_dependency_from_elsewhere_is_refused() {
         let rules = Rules::read().unwrap();

@@ -8,6 +8,7 @@ mod servers;
 mod browser;
 mod test;
 mod dependencies;
+mod security;
 mod check;
 mod bench;
 
@@ -18,7 +19,8 @@ usage: cargo xtask <command>
 
   test                     every test and doc test, against real servers
   test --only <words>...   only the tests whose names contain one of the words; no doc tests
-  check                    formatting, lints, docs, dependencies, packages
+  check                    formatting, lints, docs, dependencies, packages, requirements of security
+  security-matrix          write docs/security.md: which test proves which requirement
   servers                  find or fetch the test servers, print the variables that point to them;
                            to run tests by hand: export $(cargo xtask servers)
   screenshots              pictures of every page of the demo, into target/screenshots
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         ["test"] => test::everything(),
         ["test", "--only", words @ ..] if is_words(words) => test::only(words),
         ["check"] => check::check(),
+        ["security-matrix"] => security::write(),
         ["screenshots"] => test::screenshots(),
         ["servers"] => servers::print(),
         ["bench", name, rest @ ..] => bench::bench(name, rest),

@@ -150,6 +150,7 @@ fn is_own_address(address: &str) -> bool {
 mod tests {
     use super::*;
 
+    // Proves R75.
     #[test]
     fn only_an_own_address_is_come_back_to() {
         for (own, address) in [

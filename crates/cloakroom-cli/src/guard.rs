@@ -9,9 +9,8 @@
 //! 4. A page, or a line of text, for every error that has none.
 //! 5. A panic becomes a 500, and a request that takes too long a 408.
 //! 6. No address that is none: RFC 3986 knows ASCII only (400). Others would log it raw.
-//! 7. No POST from another site (403), the login form's included. `Sec-Fetch-Site` decides, or
-//!    `Origin` against `Host` where a browser sends none; a request with neither comes from no
-//!    browser and passes, as `curl` does.
+//! 7. No POST from another site (403), the login form's included: [`CrossSiteLayer`] says how it is
+//!    known. A program passes, as `curl` does.
 //! 8. No body larger than a name needs (413).
 //!
 //! `X-Forwarded-*` and `Forwarded` are not read anywhere, but for the address of who logs in, and
@@ -29,8 +28,8 @@ use axum::http::header::{
 use axum::http::{Response as HttpResponse, StatusCode};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
+use cloakroom_tower::CrossSiteLayer;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::csrf::{CsrfLayer, ProtectionError};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
@@ -66,7 +65,7 @@ pub(crate) fn with_error_pages(pages: Router) -> Router {
     pages
         .fallback(pages::not_found)
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
-        .layer(CsrfLayer::new().with_rejection_response(from_another_site))
+        .layer(CrossSiteLayer::by_host().on_refused(from_another_site))
         .layer(from_fn(refuse_what_is_no_address))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, ANSWER_WITHIN))
         .layer(CatchPanicLayer::custom(panicked))
@@ -132,8 +131,7 @@ fn printable(text: &str) -> String {
     text.chars().take(200).flat_map(char::escape_debug).collect()
 }
 
-fn from_another_site(_: ProtectionError) -> HttpResponse<Body> {
-    tracing::warn!(event = "cross_site", "a form from another site was refused");
+fn from_another_site() -> HttpResponse<Body> {
     StatusCode::FORBIDDEN.into_response()
 }
 
@@ -150,6 +148,7 @@ mod tests {
     use axum::routing::get;
     use tower::ServiceExt;
 
+    // Proves R50.
     #[tokio::test]
     async fn a_panic_becomes_a_page_with_all_headers() {
         let pages =
@@ -171,6 +170,7 @@ mod tests {
         assert_eq!(response.status(), 408);
     }
 
+    // Proves R63.
     #[test]
     fn what_is_logged_stays_on_its_line() {
         assert_eq!(printable("/a\r\nb\u{1b}[31m\u{202e}\"é"), r#"/a\r\nb\u{1b}[31m\u{202e}\"é"#);

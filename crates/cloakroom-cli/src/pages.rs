@@ -232,6 +232,7 @@ mod tests {
         lines.map(|(n, v)| (HeaderName::from_static(n), v.parse().unwrap())).collect()
     }
 
+    // Proves R43, R44.
     #[test]
     fn a_request_from_elsewhere_is_known_by_what_the_browser_says() {
         let host = ("host", "127.0.0.1:5000");

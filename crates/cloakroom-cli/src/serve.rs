@@ -129,6 +129,7 @@ mod tests {
     }
 
     // The clock jumps as soon as everybody waits, so these take no time.
+    // Proves R70.
     #[tokio::test(start_paused = true)]
     async fn a_head_that_never_ends_is_not_waited_for() {
         let (listener, address, app, _) = listening().await;
@@ -143,6 +144,7 @@ mod tests {
         }
     }
 
+    // Proves R70.
     #[tokio::test(start_paused = true)]
     async fn a_request_that_never_ends_is_cut_off() {
         let (listener, address, app, asked) = listening().await;

@@ -28,6 +28,7 @@ pub(crate) fn random() -> f64 {
 mod tests {
     use super::*;
 
+    // Proves R66.
     #[test]
     fn rests_grow_to_their_limit_and_are_spread() {
         let backoff =

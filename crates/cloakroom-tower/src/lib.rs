@@ -10,6 +10,8 @@
 //! 3. A response of a handler that asked the session anything gets `Cache-Control: no-store` and
 //!    `Vary: Cookie`, to `HEAD` and with 304 as well: no cache may keep it.
 //!
+//! Around it belongs [`CrossSiteLayer`], which refuses what another site made a browser send.
+//!
 //! Bodies may stream, and connections be upgraded: a clone of the session goes on working after the
 //! head, for awaited operations. A request that is cancelled, or whose handler panics, leaves no
 //! session behind that nobody was told of.
@@ -40,6 +42,7 @@ mod session;
 mod head;
 mod hints;
 mod clients;
+mod cross_site;
 mod layer;
 #[cfg(feature = "axum")]
 mod axum;
@@ -47,6 +50,7 @@ mod axum;
 #[cfg(feature = "axum")]
 pub use axum::MissingLayer;
 pub use clients::Clients;
+pub use cross_site::{CrossSiteLayer, CrossSiteService, InvalidOrigin};
 pub use head::refusal;
 pub use layer::{SessionLayer, SessionService};
 pub use session::{Main, Session, SessionError};

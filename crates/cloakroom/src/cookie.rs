@@ -189,6 +189,7 @@ mod tests {
         Presented::Once(value.as_bytes().to_vec())
     }
 
+    // Proves R16, CVE-2020-7070, cookie-rs.
     #[test]
     fn a_name_is_compared_byte_by_byte_and_never_decoded() {
         for (line, expected) in [
@@ -215,6 +216,7 @@ mod tests {
         }
     }
 
+    // Proves R15.
     #[test]
     fn the_same_name_twice_is_no_session_whatever_the_order() {
         for lines in [
@@ -228,6 +230,7 @@ mod tests {
         }
     }
 
+    // Proves R14.
     #[test]
     fn a_cookie_is_found_on_whichever_line_it_comes() {
         let lines: Vec<String> = (0..50).map(|i| format!("c{i}=x")).collect();
@@ -236,12 +239,48 @@ mod tests {
         assert_eq!(presented(lines, NAME), once("a"));
     }
 
+    // Proves R70, CVE-2026-40303.
     #[test]
     fn a_value_longer_than_a_token_is_not_kept() {
         let line = format!("__Host-session={}", "a".repeat(1_000_000));
         assert_eq!(presented([line.as_bytes()], NAME), once(&"a".repeat(LONG_ENOUGH)));
     }
 
+    // Proves R10, R13.
+    #[test]
+    fn the_longest_line_that_can_be_set_up_is_one_that_browsers_keep() {
+        // RFC 6265bis 5.6: name and value 4096 octets, an attribute's value 1024.
+        assert!(CookieSettings::named("n".repeat(65)).is_err());
+        let cookie = CookieSettings::named("n".repeat(64)).unwrap().same_site(SameSite::Strict);
+        let key = crate::token::SecretKey::new("0123456789abcdef0123456789abcdef").unwrap();
+        let keys = Some(crate::token::Keys::new(key));
+        let prefix = crate::token::Prefix::new("p".repeat(32)).unwrap();
+        let mint = crate::token::TokenMint::new(prefix, cookie.full_name(), keys);
+        let token = mint.issue_for(&"u".repeat(10)).unwrap().token;
+        for line in [cookie.hand_out(&token, Some(Duration::MAX)), cookie.remove()] {
+            let mut parts = line.split("; ");
+            assert!(parts.next().unwrap().len() <= 160, "{line}");
+            assert!(parts.all(|attribute| attribute.len() <= 64), "{line}");
+        }
+        // And none for longer than 400 days, however long it is asked for.
+        let line = cookie.hand_out(&token, Some(Duration::MAX));
+        assert!(line.ends_with(&format!("; Max-Age={}", 400 * 24 * 3600)), "{line}");
+    }
+
+    // Proves R12, CVE-2024-47764.
+    #[test]
+    fn no_name_brings_an_attribute_or_a_line_of_its_own() {
+        for sign in (0..=255_u8).map(char::from).chain(['ゆ', '\u{2028}']) {
+            let name = format!("a{sign}b");
+            let token = sign.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(sign);
+            assert_eq!(CookieSettings::named(name).is_ok(), token, "{sign:?}");
+        }
+        for name in ["", "a; Domain=evil.example", "a=b", "__Host-a", "__Secure-a", "a\r\nX: y"] {
+            assert!(CookieSettings::named(name).is_err(), "{name:?}");
+        }
+    }
+
+    // Proves R31, CVE-2026-34454.
     #[test]
     fn the_removal_has_the_attributes_of_what_it_removes() {
         let attributes = |line: &str| {

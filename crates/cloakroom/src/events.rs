@@ -42,6 +42,12 @@ pub enum Event {
         /// The session.
         session: SessionId,
     },
+    /// More new anonymous sessions were asked for than
+    /// [`Settings::newcomers`](crate::Settings::newcomers) allows, and some were refused. Told once,
+    /// until it has been quiet.
+    TooManyNewcomers,
+    /// A cookie held what is no token of ours: sent by mistake, or made up. Costs no store command.
+    NotOurs,
     /// Somebody logged in.
     LoggedIn {
         /// Who.

@@ -235,6 +235,7 @@ mod tests {
         Life::beginning(Timestamp::from_millis(1_000_000), lifetime.unwrap(), false)
     }
 
+    // Proves R26, R27.
     #[test]
     fn a_session_expires_at_the_nearer_of_idle_and_absolute() {
         let life = life(10_000, 60_000);
@@ -262,6 +263,7 @@ mod tests {
         assert!(life.expires_at(just_before_the_index_follows, Duration::ZERO) <= until);
     }
 
+    // Proves R13, R25.
     #[test]
     fn a_lifetime_that_makes_no_sense_is_refused() {
         for (idle, absolute) in [

@@ -103,6 +103,7 @@ pub mod engine;
 pub mod memory;
 pub mod cookie;
 pub mod events;
+pub mod rate;
 pub mod settings;
 mod outcome;
 mod visit;
@@ -131,6 +132,8 @@ pub use field::{
 pub use cookie::{CookieSettings, InvalidCookieName, SameSite};
 #[doc(inline)]
 pub use events::{Event, Events};
+#[doc(inline)]
+pub use rate::Rate;
 #[doc(inline)]
 pub use settings::Settings;
 

@@ -36,6 +36,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::change::Limits;
+use crate::clock::Clock;
 use crate::cookie::presented;
 use crate::outcome::SessionError;
 use crate::session::Session;
@@ -64,16 +65,29 @@ impl Manager {
         settings.limits.fields = settings.limits.fields.min(Limits::FIELDS_AT_MOST);
         let name = settings.cookie.full_name();
         let mint = TokenMint::new(store.prefix().clone(), name.clone(), settings.keys.clone());
-        Self { desk: Arc::new(Desk { store, mint, settings }), cookie_name: name.into() }
+        let desk = Desk::new(store, mint, settings, Clock::system());
+        Self { desk: Arc::new(desk), cookie_name: name.into() }
     }
 
     /// A manager whose operating system has no randomness left, for tests.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
     pub fn without_randomness(self) -> Self {
-        let Desk { store, mint, settings } = &*self.desk;
-        let mint = mint.clone().without_randomness();
-        let desk = Desk { store: store.clone(), mint, settings: settings.clone() };
+        let mint = self.desk.mint.clone().without_randomness();
+        self.with_desk(mint, Clock::system())
+    }
+
+    /// A manager that counts its newcomers by another clock, for tests.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn with_clock(self, clock: Clock) -> Self {
+        let mint = self.desk.mint.clone();
+        self.with_desk(mint, clock)
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn with_desk(self, mint: TokenMint, clock: Clock) -> Self {
+        let desk = Desk::new(self.desk.store.clone(), mint, self.desk.settings.clone(), clock);
         Self { desk: Arc::new(desk), ..self }
     }
 

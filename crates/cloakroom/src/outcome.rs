@@ -15,6 +15,10 @@ pub enum SessionError {
     /// The store has already kept this request waiting for as long as it may. Not asked again. 503.
     #[error("the session store kept this request waiting too long, so it was not asked again")]
     OutOfPatience,
+    /// More new anonymous sessions were asked for than
+    /// [`Settings::newcomers`](crate::Settings::newcomers) allows. The store was not asked. 503.
+    #[error("more new sessions are asked for than this instance makes")]
+    TooManyNewcomers,
     /// Others changed the field each time before we could. 503.
     #[error("{field} was changed by others {tries} times in a row")]
     Contended {
@@ -64,6 +68,7 @@ impl SessionError {
         match self {
             Self::Unavailable(_)
             | Self::OutOfPatience
+            | Self::TooManyNewcomers
             | Self::Contended { .. }
             | Self::NoRandomness(_) => 503,
             Self::Ended => 409,

@@ -1,5 +1,6 @@
 //! Every setting, and every default in one literal: [`Settings::default`].
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::change::Limits;
@@ -7,6 +8,7 @@ use crate::cookie::CookieSettings;
 use crate::events::Events;
 use crate::expiry::{Lifetime, Touch};
 use crate::field::FieldName;
+use crate::rate::Rate;
 use crate::store::SessionLimit;
 use crate::token::Keys;
 
@@ -37,6 +39,13 @@ pub struct Settings {
     /// How long a session lives with nobody logged in. Short: strangers can make these. Default: 10
     /// minutes idle, 1 hour absolute.
     pub anonymous: Lifetime,
+    /// How many anonymous sessions one [`Manager`](crate::Manager) makes, so one instance of a
+    /// service; one more is refused with 503 and `Retry-After`, and costs no store command. Logins are
+    /// never refused. `None` for any number. Default: 100 a second, 1,000 at once.
+    ///
+    /// Visitors without a cookie then never cost more than `at_once + per_second * anonymous.idle()`
+    /// sessions an instance that nobody comes back to: 61,000 by default (OWASP ASVS 5.0, 2.4.1).
+    pub newcomers: Option<Rate>,
     /// How a use renews the idle timeout. Default: exactly, every use.
     pub touch: Touch,
     /// What a session may hold. More is refused with 422 before anything is written.
@@ -53,6 +62,11 @@ pub struct Settings {
     pub patience: Duration,
 }
 
+const NEWCOMERS: Rate = match (NonZeroU32::new(100), NonZeroU32::new(1_000)) {
+    (Some(per_second), Some(at_once)) => Rate { per_second, at_once },
+    _ => panic!("both are above zero, as the compiler has seen"),
+};
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -60,6 +74,7 @@ impl Default for Settings {
             keys: None,                        // tokens stand open
             lifetime: Lifetime::from_minutes(30, 8 * 60), // 30 minutes idle, 8 hours in all
             anonymous: Lifetime::from_minutes(10, 60), // 10 minutes idle, an hour in all
+            newcomers: Some(NEWCOMERS),        // more is 503
             touch: Touch::Exactly,             // every use renews, to the millisecond
             limits: Limits { fields: 64, value_bytes: 16 * 1024, session_bytes: 64 * 1024 },
             sessions_per_user: None,              // as many as they like

@@ -26,11 +26,13 @@ use std::time::{Duration, Instant};
 use async_lock::Mutex as Turn;
 
 use crate::change::{Change, Operation, Refusal, Writes};
+use crate::clock::Clock;
 use crate::cookie::Presented;
 use crate::events::Event;
 use crate::expiry::{Timestamp, Touch};
 use crate::field::{FieldName, Kept};
 use crate::outcome::{Performed, SessionError};
+use crate::rate::{Bucket, Permission};
 use crate::rotation::Shown;
 use crate::settings::Settings;
 use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, User};
@@ -45,9 +47,38 @@ pub(crate) struct Desk {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mint: TokenMint,
     pub(crate) settings: Settings,
+    /// What strangers may still make.
+    newcomers: Option<Bucket>,
 }
 
 impl Desk {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        mint: TokenMint,
+        settings: Settings,
+        clock: Clock,
+    ) -> Self {
+        let newcomers = settings.newcomers.map(|rate| Bucket::full(rate, clock));
+        Self { store, mint, settings, newcomers }
+    }
+
+    /// Before an anonymous session is made.
+    fn may_create(&self) -> Result<(), SessionError> {
+        match self.newcomers.as_ref().map_or(Permission::Given, Bucket::take) {
+            Permission::Given => return Ok(()),
+            Permission::Refused => {}
+            Permission::RefusedFirst => {
+                tracing::warn!(
+                    event = "too_many_newcomers",
+                    "more new sessions are asked for than this instance makes: they are refused \
+                     with 503; see Settings::newcomers"
+                );
+                self.tell(|| Event::TooManyNewcomers);
+            }
+        }
+        Err(SessionError::TooManyNewcomers)
+    }
+
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
         if let Some(events) = &self.settings.events {
             events.happened(event());
@@ -131,6 +162,7 @@ impl Visit {
             Presented::Once(value) => Standing::Unopened(value),
             Presented::Twice => {
                 tracing::warn!(
+                    event = "sent_twice",
                     cookie = desk.settings.cookie.full_name(),
                     "a browser sent the session cookie twice, so neither is trusted: does another \
                      host or path set a cookie of the same name?"
@@ -428,6 +460,7 @@ impl Visit {
                 Some(issued) => Standing::Presented(issued),
                 None => {
                     tracing::info!(event = "not_ours", "a cookie held no token of ours");
+                    self.desk.tell(|| Event::NotOurs);
                     Standing::Newcomer
                 }
             };

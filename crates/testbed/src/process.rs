@@ -86,6 +86,11 @@ impl Program {
         line
     }
 
+    /// Its number, by which the system knows it.
+    pub fn pid(&self) -> u32 {
+        self.child().id()
+    }
+
     /// Waits for its own end and returns its exit code; `None` if a signal ended it. After that the
     /// [`log`](Self::log) is complete.
     ///
@@ -99,11 +104,6 @@ impl Program {
         };
         self.said.wait_for_end();
         status.code()
-    }
-
-    /// The number of the process.
-    pub fn pid(&self) -> u32 {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner).id()
     }
 
     /// Asks it to end (SIGTERM) and waits like [`wait`](Self::wait).

@@ -92,6 +92,7 @@ fn a_key_stays_for_ever_in_step_2_and_has_an_end_from_step_3_on() {
     }
 }
 
+// Proves redis-docs-example, R71.
 #[test]
 fn a_first_visit_that_is_cut_off_leaves_a_key_for_ever_until_step_4() {
     let cut_off = |number| {
@@ -129,6 +130,7 @@ fn expire_before_hincrby_leaves_a_key_for_ever_at_every_first_visit() {
     assert_eq!(server.keys_without_ttl(), [""; 0]);
 }
 
+// Proves redis-docs-example.
 #[test]
 fn a_session_that_is_gone_comes_back_with_the_next_visit_until_step_4() {
     let after = |number| {

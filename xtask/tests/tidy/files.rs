@@ -60,6 +60,28 @@ pub(crate) fn sleeps_are_explained(root: &Path) -> Vec<String> {
     wrong
 }
 
+/// A comparison stops at the first byte that differs, and its time tells where that was. So the types
+/// that hold a secret can't be compared: what is derived from them is looked up.
+pub(crate) fn secrets_are_not_compared(root: &Path) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for file in packages(root).iter().flat_map(|package| files(&package.join("src"), "rs")) {
+        let text = text(&file);
+        for secret in ["Token", "SecretKey", "Keys", "TokenMint", "Issued"] {
+            let declared = format!("pub struct {secret}");
+            let is_it = |rest: &str| rest.starts_with(['(', ' ', ';', '<']);
+            let derived = text.match_indices(&declared).any(|(at, _)| {
+                let above = text[..at].rsplit("\n\n").next().unwrap_or_default();
+                is_it(&text[at + declared.len()..]) && above.contains("Eq")
+            });
+            let by_hand = text.contains(&format!("Eq for {secret} "));
+            if derived || by_hand {
+                wrong.push(format!("{}: {secret} can be compared", shown(&file, root)));
+            }
+        }
+    }
+    wrong
+}
+
 fn sources(package: &Path) -> impl Iterator<Item = File> {
     crate_roots(package).into_iter().flat_map(|root| files_of(&root))
 }
@@ -121,6 +143,27 @@ mod tests {
         assert_eq!(
             all_scripts_included(folder.path()),
             ["crates/a/src/lua/old.lua: no include_str! names it"]
+        );
+    }
+
+    #[test]
+    fn a_secret_that_can_be_compared_is_found() {
+        let folder = planted(&[
+            MANIFEST,
+            (
+                "crates/a/src/lib.rs",
+                "#[derive(Clone)]\npub struct Token(String);\n\n\
+              #[derive(PartialEq)]\npub struct TokenName(u8);",
+            ),
+            ("crates/a/src/key.rs", "\n\n#[derive(Clone, PartialEq)]\npub struct SecretKey(u8);"),
+            ("crates/a/src/keys.rs", "impl PartialEq for Keys {}"),
+        ]);
+        assert_eq!(
+            secrets_are_not_compared(folder.path()),
+            [
+                "crates/a/src/key.rs: SecretKey can be compared",
+                "crates/a/src/keys.rs: Keys can be compared",
+            ]
         );
     }
 

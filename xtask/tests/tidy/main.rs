@@ -46,6 +46,12 @@ fn no_sleep_goes_unexplained() {
     holds(files::sleeps_are_explained);
 }
 
+// Proves R55, CVE-2013-0263.
+#[test]
+fn no_secret_is_compared() {
+    holds(files::secrets_are_not_compared);
+}
+
 #[test]
 fn the_changelog_knows_this_version() {
     holds(words::changelog_has_the_version);

@@ -142,6 +142,7 @@ mod tests {
         assert_eq!(lines, ["FIELD  VALUE", "名前   ゆき", "name   Yuki"]);
     }
 
+    // Proves R63.
     #[test]
     fn nothing_that_is_shown_moves_the_cursor() {
         assert_eq!(harmless("ゆき\u{1b}[2J\u{202e}\n"), "ゆき\\u{1b}[2J\\u{202e}\\u{a}");

@@ -34,6 +34,7 @@ fn a_folder_in_use_and_one_at_rest_are_in_order() {
     assert_eq!(report.codes(), ["folder.found", "key.kept", "sessions.opened"]);
 }
 
+// Proves CVE-2019-16354.
 #[test]
 fn a_folder_open_to_others_is_warned_of_and_an_open_key_refused() {
     let home = tempfile::tempdir().unwrap();

@@ -25,6 +25,7 @@ fn url(server: &Server) -> String {
     format!("redis://shop:PASSWORD@127.0.0.1:{}", server.port())
 }
 
+// Proves R60.
 #[test]
 fn the_documented_acl_is_enough_on_every_version_and_leaves_nothing_in_the_log() {
     for server in Server::every() {

@@ -85,6 +85,7 @@ fn a_good_certificate_passes_and_so_does_the_store_behind_it() {
     examine_with(&secured.url(), "rehearsal.done", &[], &[(env[0].0, &env[0].1)]);
 }
 
+// Proves R59.
 #[test]
 fn an_issuer_that_nobody_trusts_is_refused() {
     let secured = Secured::start(|_| {});
@@ -97,6 +98,7 @@ fn an_issuer_that_nobody_trusts_is_refused() {
     );
 }
 
+// Proves R59.
 #[test]
 fn a_certificate_for_another_name_is_refused_with_both_names() {
     let secured = Secured::start(|leaf| {
@@ -107,6 +109,7 @@ fn a_certificate_for_another_name_is_refused_with_both_names() {
     assert!(reason.contains("localhost") && reason.contains("cache.example"), "{reason}");
 }
 
+// Proves R59.
 #[test]
 fn an_expired_certificate_is_refused_with_its_date() {
     let secured = Secured::start(|leaf| leaf.not_after = date_time_ymd(2020, 2, 3));

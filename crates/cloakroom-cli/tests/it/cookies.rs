@@ -4,6 +4,7 @@ use testbed::{Request, Server};
 
 use crate::demo::*;
 
+// Proves R16, CVE-2020-7070, cookie-rs.
 #[test]
 fn only_the_exact_name_counts() {
     on_every_store(|demo| {
@@ -28,6 +29,7 @@ fn only_the_exact_name_counts() {
     });
 }
 
+// Proves R15.
 #[test]
 fn the_same_name_twice_is_nobody_and_takes_nothing_away() {
     on_every_store(|demo| {
@@ -52,6 +54,7 @@ fn the_same_name_twice_is_nobody_and_takes_nothing_away() {
     });
 }
 
+// Proves R14, R19.
 #[test]
 fn a_cookie_is_found_among_many_on_many_lines() {
     on_every_store(|demo| {
@@ -65,6 +68,7 @@ fn a_cookie_is_found_among_many_on_many_lines() {
     });
 }
 
+// Proves R12, R17, mod_auth_openidc.
 #[test]
 fn bytes_that_are_no_text_are_nobody() {
     on_every_store(|demo| {
@@ -78,6 +82,7 @@ fn bytes_that_are_no_text_are_nobody() {
     });
 }
 
+// Proves R70, CVE-2025-58186, RUSTSEC-2017-0005.
 #[test]
 fn a_large_cookie_is_nobody_and_a_larger_one_is_refused() {
     on_every_store(|demo| {
@@ -97,6 +102,7 @@ fn a_large_cookie_is_nobody_and_a_larger_one_is_refused() {
     });
 }
 
+// Proves R21, R22, R23, CVE-2024-38513, CVE-2024-28197.
 #[test]
 fn a_planted_token_is_never_adopted() {
     let server = Server::start();
@@ -124,6 +130,7 @@ fn a_planted_token_is_never_adopted() {
     assert_eq!(seen_with(demo.addr(), &token(&attacker)), None);
 }
 
+// Proves R18, CVE-2014-0033.
 #[test]
 fn a_token_counts_nowhere_but_in_the_cookie() {
     on_every_store(|demo| {
@@ -147,6 +154,7 @@ fn a_token_counts_nowhere_but_in_the_cookie() {
     });
 }
 
+// Proves R6, R7, R8, R9, R11, R31.
 #[test]
 fn every_cookie_line_is_exactly_as_it_should_be() {
     let alphabet = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

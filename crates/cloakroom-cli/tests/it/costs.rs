@@ -76,6 +76,7 @@ fn each_request_costs_one_command_or_none() {
     assert_eq!(commands(&server, || drop(browser.post_form("/logout", ""))).len(), 1);
 }
 
+// Proves R2, R17, CVE-2015-3982.
 #[test]
 fn what_is_no_token_of_ours_costs_nothing() {
     let server = Server::start();

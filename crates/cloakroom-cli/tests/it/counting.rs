@@ -9,6 +9,7 @@ use testbed::{Request, Server};
 
 use crate::demo::*;
 
+// Proves R43, CVE-2026-45075.
 #[test]
 fn neither_a_head_nor_a_fetch_in_advance_counts() {
     on_every_store(|demo| {
@@ -27,6 +28,7 @@ fn neither_a_head_nor_a_fetch_in_advance_counts() {
 /// 64 clients, half of them at one process and half at another, all with one session. A machine
 /// that is too busy may answer some of them 503; then nobody knows of those visits, and they are
 /// tried again.
+// Proves R67.
 #[test]
 fn not_one_of_20_000_visits_is_lost_between_two_processes() {
     const CLIENTS: u64 = 64;

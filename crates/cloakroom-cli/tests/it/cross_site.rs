@@ -19,6 +19,7 @@ fn sent(
     request.form("username=eve").send()
 }
 
+// Proves R44, R45, R47, CVE-2025-24358.
 #[test]
 fn a_form_from_another_site_is_refused_the_login_form_included() {
     on_every_store(|demo| {
@@ -72,6 +73,7 @@ fn a_form_from_the_own_pages_is_taken_with_either_header() {
     });
 }
 
+// Proves R43.
 #[test]
 fn a_link_logs_out_unless_it_comes_from_another_site() {
     on_every_store(|demo| {
@@ -104,6 +106,7 @@ fn a_link_logs_out_unless_it_comes_from_another_site() {
     });
 }
 
+// Proves R43, CVE-2026-45075.
 #[test]
 fn only_get_and_post_log_out() {
     on_every_store(|demo| {
@@ -120,6 +123,7 @@ fn only_get_and_post_log_out() {
     });
 }
 
+// Proves R49.
 #[test]
 fn no_other_origin_is_invited() {
     on_every_store(|demo| {

@@ -88,6 +88,7 @@ fn a_visitor_sees_every_device_of_their_own_and_which_one_this_is() {
     });
 }
 
+// Proves R36.
 #[test]
 fn one_device_is_ended_by_another_and_nothing_else_is() {
     on_every_store(|demo| {
@@ -121,6 +122,7 @@ fn ending_this_device_is_a_logout() {
     });
 }
 
+// Proves R33, CVE-2021-25970.
 #[test]
 fn all_others_end_or_all_of_them() {
     on_every_store(|demo| {
@@ -146,6 +148,7 @@ fn all_others_end_or_all_of_them() {
     });
 }
 
+// Proves R36.
 #[test]
 fn what_is_not_ones_own_is_not_found_and_lives_on() {
     on_every_store(|demo| {
@@ -192,6 +195,7 @@ fn who_is_not_logged_in_is_led_to_the_login() {
     });
 }
 
+// Proves R43, R44.
 #[test]
 fn neither_a_get_nor_another_site_ends_anything() {
     on_every_store(|demo| {
@@ -218,6 +222,7 @@ fn neither_a_get_nor_another_site_ends_anything() {
     });
 }
 
+// Proves R8, R36, R61.
 #[test]
 fn no_token_is_on_the_page_and_no_handle_opens_anything() {
     on_every_store(|demo| {

@@ -50,6 +50,7 @@ fn back_again(browser: &mut Browser) -> Option<(String, u64)> {
     seen(&page.expect("a page"))
 }
 
+// Proves R65.
 #[test]
 fn a_server_that_is_killed_makes_503_and_nobody_loses_anything() {
     let server = Server::start();
@@ -65,6 +66,7 @@ fn a_server_that_is_killed_makes_503_and_nobody_loses_anything() {
     assert_eq!(server.keys_without_ttl(), [""; 0]);
 }
 
+// Proves R65, R66, actix-session.
 #[test]
 fn a_server_that_stands_still_makes_503_and_nobody_loses_anything() {
     let server = Server::start();
@@ -83,6 +85,7 @@ fn a_server_that_stands_still_makes_503_and_nobody_loses_anything() {
     assert_eq!(server.keys_without_ttl(), [""; 0]);
 }
 
+// Proves R30, R65.
 #[test]
 fn a_logout_that_the_store_did_not_acknowledge_is_not_claimed() {
     let server = Server::start();

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::demo::*;
 
+// Proves CVE-2024-35220.
 #[test]
 fn who_is_logged_in_stays_so_over_a_kill() {
     let folder = tempfile::tempdir().unwrap();
@@ -28,6 +29,7 @@ fn who_is_logged_in_stays_so_over_a_kill() {
     assert_eq!(visit(&mut browser), None);
 }
 
+// Proves R30.
 #[test]
 fn a_logout_stays_one_over_a_kill() {
     let folder = tempfile::tempdir().unwrap();
@@ -52,6 +54,7 @@ fn a_second_process_is_told_who_has_the_folder_and_what_to_type() {
     assert!(log.contains("--store memory"), "{log}");
 }
 
+// Proves R61, CVE-2019-16354, CVE-2013-7222.
 #[test]
 fn a_key_that_is_damaged_or_open_to_others_is_refused_and_not_shown() {
     let folder = tempfile::tempdir().unwrap();

@@ -30,6 +30,7 @@ fn assert_secured(response: &Response, status: u16) {
     }
 }
 
+// Proves R5, R50, CVE-2026-53624.
 #[test]
 fn security_headers_are_on_every_response() {
     let server = Server::start();
@@ -60,6 +61,7 @@ fn security_headers_are_on_every_response() {
     assert_secured(&browser.post_form("/logout", ""), 503);
 }
 
+// Proves R51, CVE-2023-30861.
 #[test]
 fn what_depends_on_the_session_is_not_cached() {
     on_every_store(|demo| {
@@ -96,6 +98,7 @@ fn a_request_keeps_its_id_if_that_is_well_formed() {
     demo.wait_for_log(r#"id="trace-1.2_3""#);
 }
 
+// Proves R53.
 #[test]
 fn forwarded_headers_change_nothing() {
     on_every_store(|demo| {

@@ -29,6 +29,7 @@ fn a_name_in_any_script_is_shown_as_it_was_typed() {
     });
 }
 
+// Proves R63.
 #[test]
 fn markup_in_a_name_is_text() {
     on_every_store(|demo| {
@@ -41,6 +42,7 @@ fn markup_in_a_name_is_text() {
     });
 }
 
+// Proves R12, R63, R69, CVE-2024-47764.
 #[test]
 fn what_is_no_name_is_answered_with_the_form_and_nothing_happens() {
     on_every_store(|demo| {
@@ -70,6 +72,7 @@ fn what_is_no_name_is_answered_with_the_form_and_nothing_happens() {
     });
 }
 
+// Proves R43, R48, R70.
 #[test]
 fn what_is_no_form_is_refused() {
     on_every_store(|demo| {
@@ -122,6 +125,7 @@ fn bytes_that_are_no_text_make_no_failure() {
     });
 }
 
+// Proves R75.
 #[test]
 fn after_a_login_the_way_leads_to_the_own_start_page_only() {
     on_every_store(|demo| {

@@ -9,6 +9,7 @@ fn with_keys(server: &Server, key: &str, former: &str) -> Program {
     serve(&[], &[("REDIS_URL", &url), ("SECRET_KEY", key), ("SECRET_KEY_FALLBACKS", former)])
 }
 
+// Proves R74, CVE-2020-17526.
 #[test]
 fn who_is_logged_in_stays_so_over_a_restart_as_long_as_the_key_is_known() {
     let server = Server::start();
@@ -31,6 +32,7 @@ fn who_is_logged_in_stays_so_over_a_restart_as_long_as_the_key_is_known() {
     }
 }
 
+// Proves R54, R74, CVE-2025-47278.
 #[test]
 fn a_login_moves_to_the_new_key() {
     let server = Server::start();
@@ -49,6 +51,7 @@ fn a_login_moves_to_the_new_key() {
     assert_eq!(seen_with(both.addr(), &sealed_with_old), None);
 }
 
+// Proves CVE-2013-7222.
 #[test]
 fn without_a_key_cookies_end_with_the_process() {
     let server = Server::start();
@@ -63,6 +66,7 @@ fn without_a_key_cookies_end_with_the_process() {
     assert_eq!(visit(&mut browser), None);
 }
 
+// Proves R57, CVE-2022-46170.
 #[test]
 fn a_prefix_keeps_applications_apart() {
     let server = Server::start();

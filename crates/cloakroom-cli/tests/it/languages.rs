@@ -64,6 +64,7 @@ fn an_error_is_a_page_for_browsers_and_two_lines_for_programs() {
     assert_eq!((method.status, method.header("Allow")), (405, Some("GET,HEAD")));
 }
 
+// Proves R19, R75.
 #[test]
 fn the_switch_sets_one_plain_cookie_and_leads_to_own_pages_only() {
     on_every_store(|demo| {

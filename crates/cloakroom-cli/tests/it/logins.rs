@@ -15,6 +15,7 @@ fn first_device(demo: &Program, headers: &[(&str, &str)]) -> String {
     devices(&mut browser).remove(0).html
 }
 
+// Proves R53.
 #[test]
 fn the_address_is_the_peers_unless_a_named_proxy_says_otherwise() {
     let env = [("SECRET_KEY", KEY)];
@@ -55,6 +56,7 @@ fn a_device_is_what_the_headers_say_and_anything_may_stand_in_them() {
     }
 }
 
+// Proves R13, R41.
 #[test]
 fn a_login_that_is_to_be_remembered_is() {
     let args = ["--remember-idle", "2d", "--remember-absolute", "3d", "--label", "shop"];
@@ -79,6 +81,7 @@ fn two(server: &Server, args: &[&str]) -> [Program; 2] {
     [serve(args, &env), serve(args, &env)]
 }
 
+// Proves R38, CVE-2024-4183.
 #[test]
 fn with_a_limit_one_more_login_ends_the_oldest_whichever_instance_it_comes_to() {
     let server = Server::start();
@@ -93,6 +96,7 @@ fn with_a_limit_one_more_login_ends_the_oldest_whichever_instance_it_comes_to() 
     assert_eq!(visit(&mut bob), somebody("bob", 1));
 }
 
+// Proves R38.
 #[test]
 fn with_a_limit_that_refuses_one_more_login_is_told_why() {
     let server = Server::start();
@@ -119,6 +123,7 @@ fn with_a_limit_that_refuses_one_more_login_is_told_why() {
     assert_eq!(devices(&mut third).len(), 2);
 }
 
+// Proves R38.
 #[test]
 fn a_limit_holds_on_every_store() {
     let key = [("SECRET_KEY", KEY)];

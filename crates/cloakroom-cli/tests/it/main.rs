@@ -22,4 +22,5 @@ mod alike;
 mod start;
 mod stop;
 mod killed;
+mod matrix;
 mod readme;

@@ -7,6 +7,7 @@ use crate::demo::*;
 
 const PASSWORD: &str = "hunter2-of-the-store";
 
+// Proves R8, R56, R61, CVE-2019-16782, CVE-2016-11072, CVE-2023-20866.
 #[test]
 fn no_secret_reaches_the_log_the_store_or_a_page() {
     let server = Server::start();
@@ -79,6 +80,7 @@ fn no_secret_reaches_the_log_the_store_or_a_page() {
     }
 }
 
+// Proves R63.
 #[test]
 fn nobody_can_write_lines_of_the_log() {
     for format in ["text", "json"] {

@@ -54,6 +54,7 @@ fn a_wrong_setting_is_refused_with_code_2_and_a_message_that_helps() {
     }
 }
 
+// Proves R61, CVE-2020-17526.
 #[test]
 fn a_wrong_secret_is_refused_and_not_shown() {
     let short = "only-31-bytes-long-secret-here!";
@@ -79,6 +80,7 @@ fn a_wrong_secret_is_refused_and_not_shown() {
     }
 }
 
+// Proves R61.
 #[test]
 fn the_password_of_the_store_is_never_shown() {
     for url in [

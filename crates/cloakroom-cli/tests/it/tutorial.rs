@@ -33,6 +33,7 @@ fn a_visitor_logs_in_is_counted_and_logs_out() {
     });
 }
 
+// Proves R30, CVE-2026-44511, CVE-2022-25896.
 #[test]
 fn a_logout_counts_on_every_instance_at_once() {
     let server = Server::start();
@@ -52,6 +53,7 @@ fn a_logout_counts_on_every_instance_at_once() {
     }
 }
 
+// Proves R22, CVE-2022-38054, CVE-2022-25896.
 #[test]
 fn a_login_issues_a_new_token_and_ends_the_old_one() {
     on_every_store(|demo| {
@@ -102,6 +104,7 @@ fn the_page_says_when_the_session_ends() {
     }
 }
 
+// Proves R27.
 #[test]
 fn the_absolute_limit_is_announced_when_it_is_nearer() {
     let demo = serve(&["--idle", "6s", "--absolute", "6s"], &[("SECRET_KEY", KEY)]);
@@ -112,6 +115,7 @@ fn the_absolute_limit_is_announced_when_it_is_nearer() {
     assert!(announced.is_some());
 }
 
+// Proves R26.
 #[test]
 fn a_session_that_nobody_uses_expires() {
     let server = Server::start();
@@ -137,6 +141,7 @@ fn a_session_that_nobody_uses_expires() {
     assert!(left.is_some(), "{:?}", server.keys());
 }
 
+// Proves R39, R68.
 #[test]
 fn nobody_gets_a_cookie_or_a_key_before_the_login() {
     let server = Server::start();

@@ -31,6 +31,7 @@ fn an_id_of_the_wrong_kind_ends_nothing() {
     });
 }
 
+// Proves R32, R35.
 #[test]
 fn a_users_sessions_end_together_and_nobody_elses() {
     on_every_store(|scene| {
@@ -87,6 +88,7 @@ fn more_than_one_is_ended_only_by_a_yes() {
     });
 }
 
+// Proves R35.
 #[test]
 fn all_that_existed_at_the_start_ends_and_who_logs_in_later_stays() {
     on_every_store(|scene| {

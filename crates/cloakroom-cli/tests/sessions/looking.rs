@@ -50,6 +50,7 @@ fn where_there_is_nothing_the_code_is_3() {
     });
 }
 
+// Proves R63.
 #[test]
 fn values_are_hidden_until_they_are_asked_for_and_move_no_cursor() {
     on_every_store(|scene| {
@@ -132,6 +133,7 @@ fn what_is_no_store_is_refused_and_nothing_is_made() {
     assert!(!std::path::Path::new(&nowhere).exists());
 }
 
+// Proves R36.
 #[test]
 fn a_token_or_half_an_id_is_refused_with_what_to_type() {
     let scene = Scene::in_folder();

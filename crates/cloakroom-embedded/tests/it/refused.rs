@@ -146,6 +146,7 @@ fn a_flipped_bit_in_a_file_that_nobody_closed_is_refused_or_changes_nothing() {
     eprintln!("{same} changed nothing, {found} refused, {older} of them could be gone back from");
 }
 
+// Proves CVE-2019-16354.
 #[cfg(unix)]
 #[test]
 fn folder_and_files_are_for_their_owner_alone() {

@@ -9,6 +9,7 @@ use testbed::Server;
 
 use crate::house::{LONG, VISITS, manager_with};
 
+// Proves R60.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_password_is_rotated_without_a_failed_request() {
     let server = Server::start();

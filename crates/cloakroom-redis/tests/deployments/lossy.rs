@@ -11,6 +11,7 @@ use testbed::{Cluster, Proxy, Server};
 use crate::house::{VISITS, manager, manager_with};
 
 /// Never a blind repeat: one reply of twenty is lost after its request was carried out.
+// Proves R67, tower-sessions.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_acknowledged_is_stored_and_what_is_stored_was_acknowledged_or_unknown() {
     let cluster = Cluster::start();

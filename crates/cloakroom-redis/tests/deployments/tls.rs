@@ -111,7 +111,7 @@ impl Secure {
     }
 }
 
-// Proves F27.
+// Proves F27, R59.
 #[tokio::test]
 async fn a_server_is_trusted_by_its_own_authority_and_name_alone() {
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@ use testbed::Server;
 use crate::house::{NOTE, VISITS, alice, keys_of, manager};
 
 /// Whatever stands there is no session: nobody is logged in, and it is gone.
+// Proves R65, R69, spring-session#2021.
 #[tokio::test]
 async fn what_is_no_session_counts_as_unknown_and_is_removed() {
     let server = Server::start();
@@ -42,6 +43,7 @@ async fn what_is_no_session_counts_as_unknown_and_is_removed() {
     assert_eq!(server.keys_without_ttl(), Vec::<String>::new());
 }
 
+// Proves R65.
 #[tokio::test]
 async fn a_damaged_index_logs_out_and_heals_at_the_next_login() {
     let server = Server::start();

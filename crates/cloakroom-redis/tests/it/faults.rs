@@ -14,6 +14,7 @@ fn happened(error: SessionError) -> Happened {
     }
 }
 
+// Proves R66.
 #[tokio::test]
 async fn a_frozen_server_costs_a_request_its_patience_once() {
     let server = Server::start();
@@ -110,6 +111,7 @@ async fn an_increment_whose_answer_was_lost_is_not_repeated() {
     assert!((done..=done + perhaps).contains(&stored), "{done} <= {stored} <= {done} + {perhaps}");
 }
 
+// Proves R30, R65.
 #[tokio::test]
 async fn a_full_server_refuses_to_add_and_goes_on_reading_and_logging_out() {
     let server = Server::start();

@@ -12,3 +12,4 @@ mod faults;
 mod stays;
 mod processes;
 mod records;
+mod cancelled;

@@ -48,6 +48,7 @@ async fn acknowledged(session: Session, field: &str) -> Result<u64, SessionError
     session.increment(Field::<u64>::named(field).unwrap(), 1).await
 }
 
+// Proves R67.
 #[tokio::test]
 async fn two_processes_of_32_clients_each_lose_nothing() {
     let server = Server::start();
@@ -110,6 +111,7 @@ fn limit(when_full: WhenFull) -> SessionLimit {
     SessionLimit { at_most: NonZeroU32::new(AT_MOST).unwrap(), when_full }
 }
 
+// Proves R38.
 #[tokio::test]
 async fn two_hundred_logins_of_two_processes_leave_the_five_that_are_allowed() {
     let server = Server::start();

@@ -11,6 +11,7 @@ use crate::house::{NOTE, VISITS, manager};
 
 /// Visitors come, count, log in and leave, while connections are cut and the server is killed in the
 /// middle of it; a scanner looks beside them all the time, and at what is left after each restart.
+// Proves R71, redis-docs-example.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_key_is_ever_without_a_time_to_live_whatever_dies_half_way() {
     let server = Arc::new(Server::start());

@@ -69,6 +69,7 @@ async fn every_step_of_a_visit_costs_what_is_promised() {
     costs!(1, async |session| session.log_out().await.unwrap());
 }
 
+// Proves R17, mod_auth_openidc.
 #[tokio::test]
 async fn what_is_no_token_of_ours_never_reaches_the_server() {
     use cloakroom::{Keys, Manager, Prefix, SecretKey, Settings};

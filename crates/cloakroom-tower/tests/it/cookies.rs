@@ -56,6 +56,7 @@ fn routes() -> Router {
         )
 }
 
+// Proves R11.
 #[tokio::test]
 async fn a_cookie_is_set_when_the_token_changes_and_only_then() {
     let house = House::of(routes());
@@ -79,6 +80,7 @@ async fn a_cookie_is_set_when_the_token_changes_and_only_then() {
     assert!(set_cookies(house.get(&mut alice, "/who").await.headers()).is_empty());
 }
 
+// Proves R31, CVE-2026-34454.
 #[tokio::test]
 async fn a_logout_removes_the_cookie_and_a_second_one_does_not() {
     let house = House::of(routes());

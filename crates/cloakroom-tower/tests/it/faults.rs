@@ -46,6 +46,7 @@ fn routes() -> Router {
         .route("/static", get(|| async { "static" }))
 }
 
+// Proves R65.
 #[tokio::test]
 async fn a_store_that_is_away_is_503_with_the_cookie_kept_and_other_pages_up() {
     let house = House::of(routes());
@@ -96,6 +97,7 @@ async fn a_login_whose_answer_was_lost_is_ended_and_sets_no_cookie() {
     assert_eq!(house.store.abandoned().len(), 1);
 }
 
+// Proves tower-sessions, actix-session.
 #[tokio::test]
 async fn waiting_writes_of_a_session_that_was_ended_replace_the_response() {
     let house = House::of(routes());
@@ -126,6 +128,7 @@ async fn the_application_may_answer_for_failed_writes_itself() {
     assert_eq!(header(&response, "location"), Some("/login"));
 }
 
+// Proves R69.
 #[tokio::test]
 async fn a_value_over_the_limit_is_422_and_nothing_is_written() {
     let house = House::of(routes());

@@ -57,6 +57,7 @@ async fn a_request_that_never_asks_for_its_session_costs_nothing() {
     assert_eq!(house.store.calls().len(), before);
 }
 
+// Proves R39, R68, CVE-2015-5143.
 #[tokio::test]
 async fn reads_of_somebody_without_a_cookie_cost_nothing_and_make_nothing() {
     let house = House::of(routes());
@@ -84,6 +85,7 @@ async fn a_page_costs_one_trip() {
     assert_eq!(text(house.get(&mut alice, "/read").await).await, "alicehello");
 }
 
+// Proves R51, CVE-2023-30861.
 #[tokio::test]
 async fn what_depends_on_the_session_is_no_caches_business_whatever_the_status() {
     let house = House::of(routes());

@@ -7,4 +7,5 @@ mod lazy;
 mod cookies;
 mod faults;
 mod several;
+mod cross_site;
 mod after_the_head;

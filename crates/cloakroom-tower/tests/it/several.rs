@@ -13,6 +13,7 @@ use crate::house::{NOTE, VISITS, set_cookies};
 enum Admin {}
 
 /// One store, two cookies, each with a session of its own.
+// Proves R42, R57, CVE-2022-46170.
 #[tokio::test]
 async fn layers_with_different_cookies_keep_different_sessions() {
     let store = MemoryStore::new();

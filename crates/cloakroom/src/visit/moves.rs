@@ -212,6 +212,7 @@ impl Visit {
             self.used().sent(&change.writes);
             return Ok(Performed::Done(answer));
         }
+        self.desk.may_create()?;
         let issued = self.desk.mint.issue_anonymous()?;
         let lifetime = settings.anonymous;
         let new =

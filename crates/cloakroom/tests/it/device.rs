@@ -285,6 +285,7 @@ fn what_says_nothing_is_unknown() {
     assert_eq!(of_user_agent(&[0xff; 64]), "Unknown device");
 }
 
+// Proves R70.
 #[test]
 fn a_megabyte_is_looked_at_no_further_than_a_kilobyte() {
     let padding = |bytes: usize| format!("{}Firefox/145.0", " ".repeat(bytes));

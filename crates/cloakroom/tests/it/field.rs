@@ -96,6 +96,7 @@ fn what_another_program_wrote_is_read_if_it_means_the_same() {
     assert_eq!(Json::<i64>::decode(&42_i64.encode().unwrap()).unwrap(), Json(42));
 }
 
+// Proves R61, R69, CVE-2015-8566.
 #[test]
 fn what_is_no_value_of_the_type_is_refused_without_a_word_of_it() {
     fn refused<T: Value + Debug>(kept: &[u8]) {
@@ -169,6 +170,7 @@ fn what_has_no_text_form_is_refused_when_it_is_written() {
     assert!(List(vec![keys_are_no_strings]).encode().is_err());
 }
 
+// Proves R24, R57, CVE-2011-4136.
 #[test]
 fn a_name_takes_1_to_64_bytes_without_control_characters_and_no_tilde_in_front() {
     let longest = "x".repeat(64);
@@ -188,6 +190,7 @@ fn a_name_takes_1_to_64_bytes_without_control_characters_and_no_tilde_in_front()
     }
 }
 
+// Proves R61.
 #[test]
 fn what_is_kept_is_not_shown() {
     let shown = format!("{:?}", Kept(b"SECRET".to_vec()));
@@ -269,6 +272,7 @@ proptest! {
         comes_back(&List(value))?;
     }
 
+    // Proves R69, CVE-2015-8566.
     #[test]
     fn no_bytes_make_a_reader_panic(kept in vec(any::<u8>(), 0..40)) {
         let _ = String::decode(&kept);

@@ -8,6 +8,7 @@ mod field;
 mod change;
 mod device;
 mod proxies;
+mod papers;
 #[cfg(feature = "testing")]
 mod failing;
 #[cfg(feature = "testing")]

@@ -1,12 +1,13 @@
 //! What the memory store does beyond the contract: it forgets, and it has a cap.
 
+use std::num::NonZeroU32;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use cloakroom::store::Happened;
 use cloakroom::testing::Visitor;
 use cloakroom::{
-    Clock, Field, Hands, LogIn, Manager, MemoryStore, SessionError, Settings, Timestamp, User,
+    Clock, Field, Hands, LogIn, Manager, MemoryStore, Rate, SessionError, Settings, Timestamp, User,
 };
 
 const NOTE: Field<String> = Field::new("note");
@@ -30,6 +31,7 @@ fn arrive(manager: &Manager) -> Result<Visitor, SessionError> {
     })
 }
 
+// Proves R68, CVE-2015-5143.
 #[test]
 fn strangers_can_not_fill_the_memory_and_users_can_log_in_all_the_same() {
     let (store, hands, manager) = store_of(3);
@@ -58,6 +60,32 @@ fn strangers_can_not_fill_the_memory_and_users_can_log_in_all_the_same() {
     hands.advance(manager.settings().anonymous.idle());
     store.sweep();
     arrive(&manager).unwrap();
+}
+
+// Proves R68, CVE-2015-5143.
+#[test]
+fn a_flood_of_strangers_costs_what_the_formula_says_and_no_more() {
+    let (clock, hands) = Clock::manual(Timestamp::from_millis(1_763_880_000_000));
+    let store = MemoryStore::with_cap(clock.clone(), usize::MAX);
+    let number = |n| NonZeroU32::new(n).unwrap();
+    let rate = Rate { per_second: number(2), at_once: number(30) };
+    let settings = Settings { newcomers: Some(rate), ..Settings::default() };
+    let instances =
+        [(); 2].map(|()| Manager::new(store.clone(), settings.clone()).with_clock(clock.clone()));
+    let idle = settings.anonymous.idle().as_secs();
+    let at_most = 2 * (30 + 2 * usize::try_from(idle).unwrap());
+    // Twenty requests a second for twice the life of an anonymous session.
+    let mut most = 0;
+    for _ in 0..2 * idle {
+        for manager in instances.iter().chain(&instances).cycle().take(20) {
+            drop(arrive(manager));
+        }
+        hands.advance(Duration::from_secs(1));
+        store.sweep();
+        most = most.max(store.len());
+    }
+    assert!(most <= at_most, "{most} sessions, and {at_most} by the formula");
+    assert!(most > at_most * 9 / 10, "the flood was too small to tell: {most} of {at_most}");
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn client(header: ForwardedHeader, peer: &str, lines: &[&str]) -> String {
     proxies.by(header).client(address(peer), lines).to_string()
 }
 
+// Proves R53.
 #[test]
 fn the_client_is_the_last_address_that_is_no_trusted_proxy() {
     for (peer, lines, expected) in [
@@ -175,6 +176,7 @@ fn entry(header: ForwardedHeader, from: IpAddr, port: bool, host: Option<&str>) 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    // Proves R53.
     #[test]
     fn nobody_but_a_trusted_proxy_names_the_client(
         visitor in an_address(),
@@ -215,6 +217,7 @@ proptest! {
         }
     }
 
+    // Proves R53.
     #[test]
     fn any_bytes_are_taken(lines in vec(vec(any::<u8>(), 0..200), 0..4), text in "\\PC{0,60}") {
         let proxies: TrustedProxies = PROXIES.parse().unwrap();

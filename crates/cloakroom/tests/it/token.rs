@@ -138,6 +138,7 @@ fn what_was_issued_opens_and_names_what_was_issued() {
     }
 }
 
+// Proves R1.
 #[test]
 fn no_two_tokens_share_a_secret_an_id_or_an_anonymous_tag() {
     for mint in [sealing(), open()] {
@@ -156,6 +157,7 @@ fn no_two_tokens_share_a_secret_an_id_or_an_anonymous_tag() {
     }
 }
 
+// Proves R11, R12.
 #[test]
 fn a_token_fits_into_a_cookie_as_it_is() {
     for (mint, length) in [(sealing(), 92), (open(), 66)] {
@@ -167,6 +169,7 @@ fn a_token_fits_into_a_cookie_as_it_is() {
     }
 }
 
+// Proves R54, R55, CVE-2012-3458.
 #[test]
 fn every_single_bit_of_a_sealed_token_matters() {
     let mint = sealing();
@@ -209,6 +212,39 @@ fn no_change_to_an_open_token_names_the_same_session() {
     }
 }
 
+// Proves R1, R3, CVE-2024-36400, CVE-2025-66565.
+#[test]
+fn of_200_000_tokens_of_64_threads_no_two_are_alike_and_every_sign_is_as_likely() {
+    let tokens: Vec<String> = std::thread::scope(|scope| {
+        let issue = || {
+            let mint = open();
+            let issued = (0..3_125).map(|_| mint.issue_anonymous().unwrap().token);
+            issued.map(|token| token.reveal().to_owned()).collect::<Vec<_>>()
+        };
+        let threads: Vec<_> = (0..64).map(|_| scope.spawn(issue)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    let different: BTreeSet<&String> = tokens.iter().collect();
+    assert_eq!((tokens.len(), different.len()), (200_000, 200_000));
+    let mut place = [0; 256];
+    for (at, sign) in ALPHABET.iter().enumerate() {
+        place[usize::from(*sign)] = at;
+    }
+    // The secret: 32 bytes are 42 whole signs, and four bits of one that the kind stands in too.
+    for at in 0..42 {
+        let mut seen = [0_u32; 64];
+        for token in &tokens {
+            seen[place[usize::from(token.as_bytes()[at])]] += 1;
+        }
+        let expected = 200_000.0 / 64.0;
+        let chi: f64 =
+            seen.iter().map(|seen| (f64::from(*seen) - expected).powi(2) / expected).sum();
+        // 63 degrees of freedom: above 150 once in ten million times, and below 20 as seldom.
+        assert!((20.0..150.0).contains(&chi), "sign {at}: {chi}");
+    }
+}
+
+// Proves R1, R17.
 #[test]
 fn a_token_has_exactly_one_length() {
     for (mint, token, ..) in frozen() {
@@ -226,6 +262,7 @@ fn a_token_has_exactly_one_length() {
     }
 }
 
+// Proves R1, R17, CVE-2024-36400.
 #[test]
 fn a_token_has_exactly_one_alphabet() {
     for (mint, token, id, _) in frozen() {
@@ -254,6 +291,7 @@ fn a_token_has_exactly_one_alphabet() {
 
 /// The last character holds fewer than six bits of the token; those left over are zero, or one
 /// session would have many names.
+// Proves R17.
 #[test]
 fn a_token_has_exactly_one_last_character() {
     for (mint, token, ..) in frozen() {
@@ -269,6 +307,7 @@ fn a_token_has_exactly_one_last_character() {
     }
 }
 
+// Proves R57, CVE-2022-46170, CVE-2020-17526.
 #[test]
 fn a_token_of_another_application_or_cookie_does_not_open() {
     let keys = || Some(Keys::new(key(SECRET)));
@@ -290,6 +329,7 @@ fn a_token_of_another_application_or_cookie_does_not_open() {
     }
 }
 
+// Proves R57, CVE-2022-46170, CVE-2023-48309.
 #[test]
 fn without_keys_another_application_or_cookie_finds_another_session() {
     let issued = open().issue_for("ada").unwrap();
@@ -308,6 +348,7 @@ fn without_keys_another_application_or_cookie_finds_another_session() {
     assert_eq!(hashes.len(), 1 + others.len());
 }
 
+// Proves R57.
 #[test]
 fn users_of_different_names_or_applications_have_different_tags() {
     let names = ["", "a", "b", "ab", "ada", "Ada", "ada ", "adá", "ada\u{301}", "ゆき"];
@@ -318,6 +359,7 @@ fn users_of_different_names_or_applications_have_different_tags() {
     assert_eq!(tags.len(), 4 * names.len());
 }
 
+// Proves R54, CVE-2026-39324.
 #[test]
 fn what_we_did_not_seal_does_not_open() {
     let (sealing, open) = (sealing(), open());
@@ -350,6 +392,7 @@ fn what_we_did_not_seal_does_not_open() {
     }
 }
 
+// Proves R36, R56.
 #[test]
 fn a_session_id_is_no_token() {
     for mint in [sealing(), open()] {
@@ -363,6 +406,7 @@ fn a_session_id_is_no_token() {
     }
 }
 
+// Proves R54, R74, CVE-2025-47278.
 #[test]
 fn a_fallback_key_opens_and_never_seals() {
     let mint = |keys| TokenMint::new(prefix("shop"), "__Host-session", Some(keys));
@@ -388,6 +432,7 @@ fn a_fallback_key_opens_and_never_seals() {
     }
 }
 
+// Proves R74, CVE-2020-17526, CVE-2013-7222.
 #[test]
 fn a_secret_too_short_or_too_uniform_is_no_key() {
     let uniform = "abcdefg".repeat(9);
@@ -411,6 +456,7 @@ fn the_same_secret_makes_the_same_key() {
     assert!(longer.open(token.token.reveal().as_bytes()).is_none());
 }
 
+// Proves R3, CVE-2025-66565.
 #[cfg(feature = "testing")]
 #[test]
 fn without_randomness_there_is_no_token_and_what_was_issued_still_opens() {
@@ -424,6 +470,7 @@ fn without_randomness_there_is_no_token_and_what_was_issued_still_opens() {
     }
 }
 
+// Proves R61, CVE-2023-20866.
 #[test]
 fn debug_shows_no_secret() {
     for (mint, token, id, _) in frozen() {
@@ -449,6 +496,7 @@ fn debug_shows_no_secret() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    // Proves R17, R54, CVE-2026-39324.
     #[test]
     fn nothing_that_a_stranger_sends_opens_a_sealed_token(
         bytes in vec(any::<u8>(), 0..120),

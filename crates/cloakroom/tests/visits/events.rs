@@ -22,6 +22,7 @@ async fn id(visitor: &Visitor) -> cloakroom::SessionId {
     visitor.open().session().id().await.unwrap().unwrap()
 }
 
+// Proves R62.
 #[test]
 fn the_life_of_sessions_is_told_in_order() {
     let (clock, hands) = Clock::manual(Timestamp::from_millis(1_763_880_000_000));
@@ -91,6 +92,7 @@ fn the_life_of_sessions_is_told_in_order() {
     assert!(told.try_recv().is_err(), "nothing else happened");
 }
 
+// Proves R62.
 #[test]
 fn a_refused_login_is_told() {
     let (events, told) = listening();

@@ -147,6 +147,7 @@ fn a_write_during_an_operation_waits_for_the_next() {
     });
 }
 
+// Proves CVE-2026-24894.
 #[test]
 fn what_was_made_while_the_request_was_cancelled_is_ended() {
     let (store, manager) = house();

@@ -104,6 +104,7 @@ fn house() -> (Slow, Manager) {
     (slow.clone(), Manager::new(slow, settings))
 }
 
+// Proves R66.
 #[test]
 fn after_one_operation_was_too_late_the_rest_of_the_request_fails_at_once() {
     let (slow, manager) = house();
@@ -139,6 +140,7 @@ fn after_one_operation_was_too_late_the_rest_of_the_request_fails_at_once() {
     });
 }
 
+// Proves R66.
 #[test]
 fn the_operations_of_a_request_share_its_patience() {
     let (slow, manager) = house();

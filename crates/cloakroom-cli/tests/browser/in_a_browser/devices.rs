@@ -29,6 +29,7 @@ fn one_browser_ends_the_other_which_is_logged_out_at_its_next_request() {
     assert_seen(&here, "Logged in as alice");
 }
 
+// Proves R32.
 #[test]
 fn log_out_everywhere_is_everywhere() {
     let demo = on_memory(&[]);

@@ -4,6 +4,7 @@ use testbed::{Chromium, Scripts, Setup};
 
 use crate::stage::*;
 
+// Proves R30, R51.
 #[test]
 fn a_visitor_logs_in_is_counted_and_the_back_button_does_not_undo_the_logout() {
     let demo = on_memory(&[]);
@@ -70,6 +71,7 @@ fn everything_works_without_scripts() {
     assert_seen(&browser, "ログインしていません。");
 }
 
+// Proves R8.
 #[test]
 fn the_curious_see_what_is_kept_and_never_the_token() {
     let server = testbed::Server::start();

@@ -199,6 +199,7 @@ pub fn compare_and_set_sets_only_what_is_as_expected<H: Harness>(here: &H) {
 }
 
 /// What was taken is gone, and what was not there is no error: that is a flash message.
+// Proves CVE-2026-45720.
 pub fn take_answers_what_was_there_and_removes_it<H: Harness>(here: &H) {
     let table = Table::of(here);
     for value in ["hello", "", "nil", "0"] {
@@ -333,6 +334,7 @@ pub fn the_operation_of_a_change_sees_its_writes<H: Harness>(here: &H) {
 
 /// When any part of a change fails, no part of it happens: no write, no removal, no field made on
 /// the way.
+// Proves R67.
 pub fn a_change_that_fails_leaves_everything_as_it_was<H: Harness>(here: &H) {
     let table = Table::of(here);
     let field = || name("x");

@@ -108,6 +108,7 @@ pub fn a_session_of_one_millisecond_is_made_and_dies<H: Harness>(here: &H) {
 }
 
 /// Two sessions under one id would be one person in the other's coat.
+// Proves R21, R67.
 pub fn a_session_is_never_overwritten<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let held = fields([("whose", "the first one's")]);
@@ -136,6 +137,7 @@ pub fn a_login_under_a_taken_id_ends_nobody<H: Harness>(here: &H) {
 }
 
 /// The user's name comes back as it was given, at its longest and in any script.
+// Proves R24.
 pub fn a_session_made_by_a_login_says_whose_it_is<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let fresh = stage.anonymous().hash();
@@ -178,6 +180,7 @@ pub fn another_instance_sees_everything_at_once<H: Harness>(here: &H) {
 }
 
 /// A write to one session is in no other.
+// Proves CVE-2026-24894.
 pub fn sessions_share_nothing<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");

@@ -10,6 +10,7 @@ use crate::store::{Applied, Create, Created, Ended, Login, Rotated};
 use crate::testing::Harness;
 
 /// Ending is idempotent, and says which time it was.
+// Proves R30.
 pub fn ending_answers_now_then_before<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -21,6 +22,7 @@ pub fn ending_answers_now_then_before<H: Harness>(here: &H) {
 }
 
 /// Ending what never was leaves nothing, not even a marker.
+// Proves R68, CVE-2015-5143.
 pub fn ending_what_never_was_makes_nothing<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -35,6 +37,7 @@ pub fn ending_what_never_was_makes_nothing<H: Harness>(here: &H) {
 }
 
 /// A logout is final: no verb in any form revives the session, nor does trying leave a trace.
+// Proves R30, CVE-2025-32441, scs.
 pub fn nothing_brings_an_ended_session_back<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");

@@ -16,6 +16,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// To the last millisecond of its idle timeout it is alive, and after it, it is not.
+// Proves R26.
 pub fn a_session_lives_exactly_as_long_as_its_idle_timeout<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -33,6 +34,7 @@ pub fn a_session_lives_exactly_as_long_as_its_idle_timeout<H: Harness>(here: &H)
 }
 
 /// Used all day, it still ends at its deadline, whatever the uses are.
+// Proves R27.
 pub fn a_session_in_use_ends_at_its_deadline<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -165,6 +167,7 @@ pub fn the_index_keeps_a_session_in_use_all_day<H: Harness>(here: &H) {
 }
 
 /// A session that is only polled expires as if nobody were there.
+// Proves R26.
 pub fn polling_keeps_no_session_alive<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let id = stage.with(&NO_FIELDS);
@@ -178,6 +181,7 @@ pub fn polling_keeps_no_session_alive<H: Harness>(here: &H) {
 }
 
 /// The longest life there is.
+// Proves R13.
 pub fn a_session_of_400_days_lives_for_400_days<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");

@@ -10,6 +10,7 @@ use crate::store::{Applied, Apply, Rotate, Rotated, WhenFull};
 use crate::testing::Harness;
 
 /// As many fields as allowed, and not one more; one that is replaced or removed makes no more.
+// Proves R69.
 pub fn the_limit_of_fields_is_exact<H: Harness>(here: &H) {
     let held = || fields([("a", "1"), ("b", "2")]);
     let limits = Limits { fields: 3, ..ROOMY };
@@ -35,6 +36,7 @@ pub fn the_limit_of_fields_is_exact<H: Harness>(here: &H) {
 }
 
 /// A value of as many bytes as allowed, and not one more, whatever writes it.
+// Proves R69.
 pub fn the_limit_of_a_value_is_exact<H: Harness>(here: &H) {
     let held = || fields([("n", "999"), ("negative", "-99"), ("list", "[1]")]);
     let limits = Limits { value_bytes: 3, ..ROOMY };
@@ -65,6 +67,7 @@ pub fn the_limit_of_a_value_is_exact<H: Harness>(here: &H) {
 }
 
 /// Names and values together, as many bytes as allowed and not one more.
+// Proves R69.
 pub fn the_limit_of_a_session_is_exact<H: Harness>(here: &H) {
     // 2 + 3 and 1 + 2 bytes.
     let held = || fields([("aa", "123"), ("n", "99")]);

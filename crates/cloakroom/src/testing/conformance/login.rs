@@ -21,6 +21,7 @@ pub fn without_a_limit_a_login_ends_nobody<H: Harness>(here: &H) {
 }
 
 /// The one with the least life left makes room, whichever is older, and hears that it was ended.
+// Proves R38.
 pub fn the_session_with_the_least_life_left_makes_room<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     for by_rotation in [false, true] {
@@ -149,6 +150,7 @@ pub fn a_refused_login_makes_and_ends_nothing<H: Harness>(here: &H) {
 }
 
 /// The limit is a limit and not one less.
+// Proves R38.
 pub fn as_many_sessions_as_allowed_are_allowed<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     for when_full in [WhenFull::EndOldest, WhenFull::Refuse] {
@@ -245,6 +247,7 @@ pub fn a_session_that_moves_makes_no_room_for_itself<H: Harness>(here: &H) {
 }
 
 /// A renewed session stays where its user's other sessions are found: it can be revoked.
+// Proves R32, R33.
 pub fn a_renewed_session_can_still_be_revoked<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -287,6 +290,7 @@ pub fn users_do_not_disturb_each_other<H: Harness>(here: &H) {
 }
 
 /// Names that a careless key would confuse.
+// Proves CVE-2021-41268.
 pub fn users_with_names_alike_are_different_users<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let fresh = &stage.anonymous().hash()[..16];

@@ -46,6 +46,7 @@ pub fn of_many_who_end_a_session_one_ends_it<H: Harness>(here: &H) {
 
 /// A logout against readers and writers: once it is acknowledged, no request that begins later
 /// finds the session alive, and none that was under way brings it back.
+// Proves R30, CVE-2025-32441, actix-session.
 pub fn after_a_logout_no_late_request_gets_in<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -61,6 +62,7 @@ pub fn after_a_logout_no_late_request_gets_in<H: Harness>(here: &H) {
 
 /// A rotation against readers and writers: what was acknowledged on the old id, all of it and
 /// nothing else, is in the new session, and no later request gets in by the old id.
+// Proves R22, R67, CVE-2019-17563.
 pub fn after_a_rotation_no_late_request_gets_in_and_none_is_lost<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -156,6 +158,7 @@ fn until_in_use<H: Harness>(stage: &Stage<'_, H>, id: &SessionId) {
 }
 
 /// Two rotations of one session never make two sessions of it.
+// Proves R67, CVE-2026-45720.
 pub fn of_parallel_rotations_one_is_done<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -187,6 +190,7 @@ pub fn of_parallel_rotations_one_is_done<H: Harness>(here: &H) {
 
 /// Of two logins over one anonymous session, both go ahead, and one of them carries: what was
 /// carried is in no two sessions.
+// Proves CVE-2026-45720.
 pub fn what_is_carried_goes_into_one_login_only<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let users = [stage.user("ada"), stage.user("bob")];
@@ -258,6 +262,7 @@ pub fn a_logout_and_a_rotation_agree_on_who_came_first<H: Harness>(here: &H) {
 }
 
 /// 200 parallel logins with a limit of 5 leave exactly 5, whichever way they come in.
+// Proves R38, CVE-2024-4183.
 pub fn parallel_logins_leave_as_many_sessions_as_allowed<H: Harness>(here: &H) {
     for when_full in [WhenFull::EndOldest, WhenFull::Refuse] {
         for mode in ["fresh", "from an anonymous session", "mixed"] {

@@ -14,6 +14,7 @@ use crate::token::{SessionId, Tag};
 
 /// A renewal is the same session under a new id: fields, user and life, the deadline included. It is
 /// a use, so the idle timeout is renewed.
+// Proves R28.
 pub fn a_renewal_keeps_everything_but_the_id<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -47,6 +48,7 @@ pub fn a_renewal_keeps_everything_but_the_id<H: Harness>(here: &H) {
 }
 
 /// From the same step on, the old id is nobody's.
+// Proves R22, CVE-2019-17563.
 pub fn the_old_id_is_ended_at_once<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -166,6 +168,7 @@ pub fn a_rotation_never_overwrites<H: Harness>(here: &H) {
 
 /// What an anonymous visitor left behind, or an attacker planted, stays behind, but for what the
 /// settings name (ASVS 15.3.3); the waiting writes are no exception.
+// Proves R24.
 pub fn a_login_takes_from_an_anonymous_session_only_what_is_named<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -223,6 +226,7 @@ pub fn the_same_user_keeps_every_field<H: Harness>(here: &H) {
 }
 
 /// The browser changed hands: nothing of the one before is the next one's, by whatever name.
+// Proves R24.
 pub fn another_user_keeps_nothing<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let (ada, bob) = (stage.user("ada"), stage.user("bob"));
@@ -241,6 +245,7 @@ pub fn another_user_keeps_nothing<H: Harness>(here: &H) {
 
 /// After a login the session is a new one in its years, too: both clocks begin anew, as long as
 /// this login says.
+// Proves R28.
 pub fn a_login_begins_a_new_life<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");

@@ -13,6 +13,7 @@ use crate::testing::Harness;
 
 /// A read is an empty change: it brings all back, changes nothing, and renews the idle timeout to
 /// the millisecond.
+// Proves R26.
 pub fn a_read_changes_nothing_and_renews_exactly<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -48,6 +49,7 @@ pub fn every_kind_of_change_renews_exactly<H: Harness>(here: &H) {
 }
 
 /// Nothing moves the absolute deadline, whatever is done to renew the idle timeout.
+// Proves R27, CVE-2024-35220.
 pub fn no_use_moves_the_end_past_the_deadline<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -160,6 +162,7 @@ pub fn last_seen_follows_the_uses<H: Harness>(here: &H) {
 }
 
 /// No verb revives a session that nobody used for its idle timeout.
+// Proves R26, CVE-2018-1000814.
 pub fn a_session_unused_for_its_idle_timeout_is_unknown_to_every_verb<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -175,6 +178,7 @@ pub fn a_session_unused_for_its_idle_timeout_is_unknown_to_every_verb<H: Harness
 }
 
 /// No verb revives a session after its deadline, however much it was used before.
+// Proves R27, CVE-2018-1000814.
 pub fn a_session_is_unknown_to_every_verb_after_its_deadline<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -197,6 +201,7 @@ pub fn a_session_is_unknown_to_every_verb_after_its_deadline<H: Harness>(here: &
 }
 
 /// Asking for what is not there makes nothing.
+// Proves R21, CVE-2018-1000519.
 pub fn what_never_was_is_unknown_to_every_verb<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let (stranger, user) = (stage.user("nobody"), stage.user("ada"));

@@ -11,6 +11,7 @@ use crate::store::Applied;
 use crate::testing::Harness;
 
 /// Every increment counts, once, and each answers a number of its own.
+// Proves R67.
 pub fn parallel_increments_are_all_counted<H: Harness>(here: &H) {
     const THREADS: usize = 16;
     let stage = Stage::set(here);
@@ -33,6 +34,7 @@ pub fn parallel_increments_are_all_counted<H: Harness>(here: &H) {
 }
 
 /// Two requests that write different fields both survive: nobody saves a copy of the whole session.
+// Proves R67, scs.
 pub fn writers_of_different_fields_both_survive<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let each = stage.rounds(4);
@@ -128,6 +130,7 @@ pub fn only_one_sets_what_is_absent<H: Harness>(here: &H) {
 }
 
 /// Of many who take a flash message, one gets it.
+// Proves R67, CVE-2026-45720.
 pub fn of_many_takers_one_gets_it<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     for _ in 0..stage.rounds(20) {

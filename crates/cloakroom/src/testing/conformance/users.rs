@@ -129,6 +129,7 @@ pub fn ending_one_ends_it_and_no_other<H: Harness>(here: &H) {
 }
 
 /// Log out everywhere: also by who has a session no longer than that step.
+// Proves R32, R35.
 pub fn ending_all_ends_every_session_of_the_user_and_of_nobody_else<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     for by_session in [false, true] {
@@ -149,6 +150,7 @@ pub fn ending_all_ends_every_session_of_the_user_and_of_nobody_else<H: Harness>(
 }
 
 /// Whether it asks itself or not, and if it is not there all others end all the same.
+// Proves R33, CVE-2021-25970.
 pub fn ending_all_but_one_keeps_that_one<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     for by_session in [false, true] {
@@ -178,6 +180,7 @@ pub fn ending_all_but_one_keeps_that_one<H: Harness>(here: &H) {
 }
 
 /// More than any list of arguments takes, several times in a row.
+// Proves R33.
 pub fn a_thousand_sessions_are_ended_by_one_of_them<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let user = stage.user("ada");
@@ -212,6 +215,7 @@ pub fn who_has_no_session_any_more_ends_nobody<H: Harness>(here: &H) {
 }
 
 /// Neither as who is meant nor as who asks.
+// Proves R36.
 pub fn a_session_of_somebody_else_can_not_be_named<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let (user, other) = (stage.user("ada"), stage.user("bob"));
@@ -255,6 +259,7 @@ pub fn a_login_after_the_end_of_all_lives<H: Harness>(here: &H) {
 }
 
 /// Also what was ended before in one step, and whose removal may be under way.
+// Proves R32.
 pub fn erasing_leaves_nothing_and_says_how_many_there_were<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     let (user, other) = (stage.user("ada"), stage.user("bob"));
@@ -294,6 +299,7 @@ pub fn of_many_who_end_all_each_session_is_counted_once<H: Harness>(here: &H) {
 
 /// Log out everywhere against eight who log in and write: no session that was there before it
 /// answers afterwards; one that logged in after it lives.
+// Proves R32, R35.
 pub fn after_the_end_of_all_no_session_that_was_before_gets_in<H: Harness>(here: &H) {
     let stage = Stage::set(here);
     for _ in 0..stage.rounds(10) {

@@ -16,6 +16,7 @@ use crate::testing::{Harness, Visitor};
 const TEN: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
 /// Each device is shown as it logged in, and looking costs what the table says.
+// Proves R36.
 pub fn a_user_sees_their_own_sessions_and_no_other<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -97,6 +98,7 @@ pub fn pages_go_on_by_the_text_of_a_link<H: Harness>(here: &H) {
 }
 
 /// The other is out at its next request; its late writes are not stored; its cookie is not touched.
+// Proves R33, R36.
 pub fn one_session_ends_another_and_stays<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -123,6 +125,7 @@ pub fn one_session_ends_another_and_stays<H: Harness>(here: &H) {
 }
 
 /// Neither by its handle nor by text that is none.
+// Proves R36.
 pub fn nobody_elses_session_can_be_named<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -190,6 +193,7 @@ pub fn who_was_ended_ends_nobody<H: Harness>(here: &H) {
 }
 
 /// For who may ask without a session: counted, shown whole, ended, erased.
+// Proves R32, R35.
 pub fn an_operator_counts_exports_ends_and_erases<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -255,6 +259,7 @@ pub fn a_login_can_have_a_limit_of_its_own<H: Harness>(here: &H) {
 }
 
 /// Log out everywhere against who logs in and counts: nobody who was in before it stays in.
+// Proves R30, R32, CVE-2022-38054, CVE-2021-25970.
 pub fn after_a_logout_everywhere_nobody_of_before_is_in<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     let managers = scene.two_managers();
@@ -295,4 +300,34 @@ pub fn after_a_logout_everywhere_nobody_of_before_is_in<H: Harness>(here: &H) {
         });
         assert_eq!(after.len(), 8);
     }
+}
+
+/// A role that one instance takes away is gone at the next request to another one: nothing stands
+/// between a session and the store.
+// Proves R40.
+pub fn a_role_that_was_taken_away_is_gone_at_once_on_every_instance<H: Harness>(here: &H) {
+    let scene = Scene::set(here);
+    let [one, two] = scene.two_managers();
+    here.run(async {
+        let mut admin = Visitor::new(&one);
+        let visit = admin.open();
+        let login = visit.session().log_in(scene.user("admin")).with(NOTE, "may delete").await;
+        assert_eq!(login.unwrap(), LogIn::Done);
+        close(&mut admin, visit).await;
+        let cookie = admin.cookie().unwrap().to_owned();
+        let role = async || {
+            let visit = two.open([cookie.as_bytes()]);
+            visit.session().get(NOTE).await.unwrap()
+        };
+        for _ in 0..10 {
+            assert_eq!(role().await.as_deref(), Some("may delete"));
+            let visit = one.open([cookie.as_bytes()]);
+            visit.session().remove(NOTE).unwrap();
+            close(&mut admin, visit).await;
+            assert_eq!(role().await, None);
+            let visit = one.open([cookie.as_bytes()]);
+            visit.session().set(NOTE, "may delete").unwrap();
+            close(&mut admin, visit).await;
+        }
+    });
 }

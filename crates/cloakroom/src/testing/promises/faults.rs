@@ -102,6 +102,7 @@ fn is_lost<T>(answer: &Result<T, SessionError>) -> bool {
 }
 
 /// Whatever call of a visit fails, and however: see the assertions.
+// Proves R65, tower-sessions.
 pub fn a_visit_fails_closed_at_every_call<H: Harness>(here: &H) {
     // As one request, as one request each, and somewhere between.
     let scripts: [&[&[Step]]; 4] = [
@@ -237,6 +238,7 @@ pub fn a_first_write_whose_answer_is_lost_leaves_no_session<H: Harness>(here: &H
 }
 
 /// A request that is dropped before its head ends the session that it made, and no other.
+// Proves R67.
 pub fn a_request_that_is_dropped_ends_what_nobody_was_told_of<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -269,6 +271,7 @@ pub fn a_request_that_is_dropped_ends_what_nobody_was_told_of<H: Harness>(here: 
 }
 
 /// Without randomness no token is made: 503, no cookie, and the store is not asked.
+// Proves R3, CVE-2025-66565.
 pub fn without_randomness_no_session_is_made<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -303,6 +306,7 @@ pub fn without_randomness_no_session_is_made<H: Harness>(here: &H) {
 
 /// No token, and no value, is in the `Debug` form of anything that a log line may hold, or in the
 /// words of an error.
+// Proves R61.
 pub fn no_token_and_no_value_is_shown_by_debug<H: Harness>(here: &H) {
     const SECRET: &str = "a value that nobody may log";
     let key = SecretKey::new("one secret of thirty-two bytes, and more").unwrap();

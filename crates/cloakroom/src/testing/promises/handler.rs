@@ -264,6 +264,7 @@ pub fn an_expired_visitor_who_takes_makes_no_session<H: Harness>(here: &H) {
 }
 
 /// A logout of nobody makes nothing, clears nothing, and forgets what waited.
+// Proves R68, CVE-2015-5143.
 pub fn a_logout_of_nobody_does_nothing<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -370,6 +371,7 @@ pub fn a_login_over_an_ended_session_goes_ahead_fresh<H: Harness>(here: &H) {
 }
 
 /// How long ago somebody logged in, by the store's clock; to log in again makes it now.
+// Proves R28, R37, CVE-2026-42084.
 pub fn authenticated_within_counts_from_the_login<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -431,6 +433,7 @@ pub fn the_end_of_a_session_is_told_by_the_stores_clock<H: Harness>(here: &H) {
 }
 
 /// A session that is only polled ends at its idle timeout.
+// Proves R26.
 pub fn polling_keeps_nobody_logged_in<H: Harness>(here: &H) {
     let idle = Duration::from_millis(150);
     let lifetime = Lifetime::new(idle, HOUR).unwrap();

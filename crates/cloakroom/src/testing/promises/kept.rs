@@ -10,6 +10,7 @@ use crate::testing::{Harness, Visitor};
 const CLIENTS: usize = 64;
 
 /// 64 clients count on one session.
+// Proves R67.
 pub fn increments_of_64_clients_are_all_kept<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     let each = scene.rounds(1) * 2 / CLIENTS + 1;
@@ -118,6 +119,7 @@ pub fn writers_of_different_fields_all_survive<H: Harness>(here: &H) {
 }
 
 /// Of many requests that take a message, one shows it.
+// Proves CVE-2026-45720.
 pub fn of_many_takers_one_shows_the_message<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     let managers = scene.two_managers();

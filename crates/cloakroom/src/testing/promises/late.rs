@@ -46,6 +46,7 @@ enum Found {
 /// A logout against eight clients. Once it is acknowledged, no request that begins later finds the
 /// session; no late request makes one, or touches the cookie; and of two who log out, the one who
 /// ended the session removes the cookie.
+// Proves R30, CVE-2025-32441, actix-session.
 pub fn after_a_logout_no_late_request_gets_in<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     let user = scene.user("alice");
@@ -69,6 +70,7 @@ pub fn after_a_logout_no_late_request_gets_in<H: Harness>(here: &H) {
 
 /// A rotation against eight clients: the old cookie's requests set and clear no cookie, the new one
 /// works, and holds all that was acknowledged.
+// Proves R22, CVE-2025-32441.
 pub fn after_a_rotation_no_late_request_gets_in_and_none_is_lost<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     let user = scene.user("alice");
@@ -94,6 +96,7 @@ pub fn after_a_rotation_no_late_request_gets_in_and_none_is_lost<H: Harness>(her
 }
 
 /// A login over a session in use, anonymous or the user's own: the same.
+// Proves R22, CVE-2019-17563.
 pub fn after_a_login_no_late_request_of_the_old_cookie_gets_in<H: Harness>(here: &H) {
     let scene = Scene::with(here, carrying(&[VISITS.name().clone()]));
     let user = scene.user("alice");
@@ -303,6 +306,7 @@ async fn serve(kind: usize, two_log_out: bool, visit: &OpenVisit) -> Result<Foun
 }
 
 /// Every kind of write of a request whose session was ended: its own error, no session, no cookie.
+// Proves R30, scs.
 pub fn a_late_write_says_so_and_makes_nothing<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -339,6 +343,7 @@ pub fn a_late_write_says_so_and_makes_nothing<H: Harness>(here: &H) {
 }
 
 /// Of two requests that log out, the second leaves the cookie: it may be a new session's by then.
+// Proves R31.
 pub fn only_who_ended_the_session_removes_the_cookie<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {

@@ -19,6 +19,7 @@ fn at_most(sessions: u32, when_full: WhenFull) -> Settings {
 }
 
 /// Whoever knew the cookie before a login knows nothing after it.
+// Proves R22, R23, CVE-2022-38054, CVE-2022-25896, CVE-2018-11385.
 pub fn a_cookie_known_before_the_login_is_dead_after_it<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -47,6 +48,7 @@ pub fn a_cookie_known_before_the_login_is_dead_after_it<H: Harness>(here: &H) {
 }
 
 /// The same user keeps every field, of the store and of what waits; another user keeps nothing.
+// Proves R24.
 pub fn the_same_user_keeps_every_field_and_another_none<H: Harness>(here: &H) {
     let scene = Scene::with(here, carrying(&[NOTE.name().clone(), CART.name().clone()]));
     here.run(async {
@@ -84,6 +86,7 @@ pub fn the_same_user_keeps_every_field_and_another_none<H: Harness>(here: &H) {
 
 /// From an anonymous session a login keeps what is named in the settings, stored or waiting, and
 /// from somebody without a session what of it waits.
+// Proves R24.
 pub fn a_login_keeps_of_nobodys_session_only_what_is_named<H: Harness>(here: &H) {
     let scene = Scene::with(here, carrying(&[CART.name().clone(), VISITS.name().clone()]));
     here.run(async {
@@ -118,6 +121,7 @@ pub fn a_login_keeps_of_nobodys_session_only_what_is_named<H: Harness>(here: &H)
 }
 
 /// Nothing is kept unless the settings say so.
+// Proves R24.
 pub fn a_login_starts_clean_by_default<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -172,6 +176,7 @@ pub fn fields_of_the_login_are_there_with_it<H: Harness>(here: &H) {
 
 /// The cookie of a remembered login stays for its absolute timeout, and after a rotation for the
 /// rest of it; any other goes when the browser closes.
+// Proves R13, R41.
 pub fn a_remembered_cookie_stays_for_the_absolute_timeout<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     let month = 720 * HOUR;
@@ -281,6 +286,7 @@ pub fn a_session_that_was_pushed_out_is_ended<H: Harness>(here: &H) {
 }
 
 /// 200 logins at once with a limit of 5: all are let in, and 5 stay.
+// Proves R38, CVE-2024-4183.
 pub fn two_hundred_logins_leave_the_five_that_are_allowed<H: Harness>(here: &H) {
     let (outcomes, alive) = log_in_200_times(here, WhenFull::EndOldest);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == LogIn::Done).count(), 200);
@@ -288,6 +294,7 @@ pub fn two_hundred_logins_leave_the_five_that_are_allowed<H: Harness>(here: &H) 
 }
 
 /// 200 logins at once with a limit of 5: 5 are let in, and stay.
+// Proves R38.
 pub fn of_two_hundred_logins_five_are_let_in<H: Harness>(here: &H) {
     let (outcomes, alive) = log_in_200_times(here, WhenFull::Refuse);
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == LogIn::Done).count(), 5);
@@ -316,6 +323,7 @@ fn log_in_200_times<H: Harness>(here: &H, when_full: WhenFull) -> (Vec<LogIn>, u
 }
 
 /// A rotation issues a new token and changes nothing else: user, fields and deadline stay.
+// Proves R22, R28, CVE-2018-11385.
 pub fn a_rotation_changes_the_token_and_nothing_else<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {

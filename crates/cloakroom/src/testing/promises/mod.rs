@@ -62,6 +62,7 @@ macro_rules! promises_suite {
             strict::a_cookie_sent_twice_is_like_one_that_was_ended
             strict::a_name_that_only_looks_like_ours_is_another_cookie
             strict::a_token_of_another_cookie_names_no_session
+            strict::a_flood_of_strangers_is_refused_and_logins_are_not
             strict::a_token_of_a_retired_key_lives_until_it_is_rotated
             login::a_cookie_known_before_the_login_is_dead_after_it
             login::the_same_user_keeps_every_field_and_another_none
@@ -82,6 +83,7 @@ macro_rules! promises_suite {
             devices::who_was_ended_ends_nobody
             devices::an_operator_counts_exports_ends_and_erases
             devices::a_login_can_have_a_limit_of_its_own
+            devices::a_role_that_was_taken_away_is_gone_at_once_on_every_instance
             devices::after_a_logout_everywhere_nobody_of_before_is_in
             handler::reads_see_what_waits_and_never_send_it
             handler::what_waits_leaves_with_the_next_change_in_order

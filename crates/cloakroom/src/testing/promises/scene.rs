@@ -100,9 +100,10 @@ impl<'h, H: Harness> Scene<'h, H> {
     }
 }
 
-/// The default settings with much patience: the suite is about what holds, not about how fast.
+/// The default settings with much patience, and any number of newcomers: the suite is about what
+/// holds, not about how fast, and its races make more sessions than a service would.
 pub(super) fn settings() -> Settings {
-    Settings { patience: Duration::from_secs(30), ..Settings::default() }
+    Settings { patience: Duration::from_secs(30), newcomers: None, ..Settings::default() }
 }
 
 pub(super) fn carrying(fields: &[FieldName]) -> Settings {

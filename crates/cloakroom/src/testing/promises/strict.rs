@@ -1,12 +1,18 @@
 //! Strict (P7): what the server did not issue is never adopted, and what can't be a token of ours
 //! never reaches the store.
 
+use std::num::NonZeroU32;
+use std::time::Duration;
+
 use super::scene::{
-    NOTE, Scene, VISITS, assert_ended, close, costs, id, is_removal, log_in, log_out, note,
+    HOUR, NOTE, Scene, VISITS, assert_ended, close, costs, id, is_removal, log_in, log_out, note,
     settings, token, who,
 };
+use crate::clock::Clock;
 use crate::cookie::CookieSettings;
-use crate::outcome::LogIn;
+use crate::expiry::Timestamp;
+use crate::outcome::{LogIn, SessionError};
+use crate::rate::Rate;
 use crate::settings::Settings;
 use crate::store::Verb;
 use crate::testing::{Harness, Visitor};
@@ -67,6 +73,7 @@ fn is_removed(set_cookie: Option<String>) -> bool {
 }
 
 /// Values that no token looks like: no store call, nobody, nothing cleared.
+// Proves R17, CVE-2015-3982, mod_auth_openidc.
 pub fn a_malformed_cookie_never_reaches_the_store<H: Harness>(here: &H) {
     for settings in [settings(), sealed_with(ONE)] {
         let scene = Scene::with(here, settings);
@@ -107,6 +114,7 @@ pub fn a_malformed_cookie_never_reaches_the_store<H: Harness>(here: &H) {
 }
 
 /// With keys: tokens that others sealed, that nobody sealed, and ours with one letter changed.
+// Proves R17, R21, CVE-2024-38513.
 pub fn a_forged_token_never_reaches_the_store<H: Harness>(here: &H) {
     let scene = Scene::with(here, sealed_with(ONE));
     here.run(async {
@@ -134,6 +142,7 @@ pub fn a_forged_token_never_reaches_the_store<H: Harness>(here: &H) {
 }
 
 /// Without keys a token can look well and be nobody's. The store is asked, and never makes it one.
+// Proves R21, CVE-2024-38513, CVE-2018-1000519.
 pub fn a_planted_token_is_never_adopted<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -159,6 +168,7 @@ pub fn a_planted_token_is_never_adopted<H: Harness>(here: &H) {
 
 /// The same name twice is like a session that was ended: no store call, no write, no cookie; only a
 /// login begins anew.
+// Proves R15.
 pub fn a_cookie_sent_twice_is_like_one_that_was_ended<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -201,6 +211,7 @@ pub fn a_cookie_sent_twice_is_like_one_that_was_ended<H: Harness>(here: &H) {
 }
 
 /// Names are compared to the byte: what another parser might take for our cookie is none.
+// Proves R16, cookie-rs.
 pub fn a_name_that_only_looks_like_ours_is_another_cookie<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     here.run(async {
@@ -230,6 +241,7 @@ pub fn a_name_that_only_looks_like_ours_is_another_cookie<H: Harness>(here: &H) 
 }
 
 /// A token shown under another cookie's name names no session there.
+// Proves R42, R57, CVE-2022-46170, CVE-2023-48309.
 pub fn a_token_of_another_cookie_names_no_session<H: Harness>(here: &H) {
     for settings in [settings(), sealed_with(ONE)] {
         let scene = Scene::with(here, settings.clone());
@@ -249,6 +261,7 @@ pub fn a_token_of_another_cookie_names_no_session<H: Harness>(here: &H) {
 }
 
 /// A key that is being retired opens what it sealed; only a rotation replaces the token.
+// Proves R74, CVE-2025-47278.
 pub fn a_token_of_a_retired_key_lives_until_it_is_rotated<H: Harness>(here: &H) {
     let scene = Scene::with(here, sealed_with(ONE));
     here.run(async {
@@ -273,5 +286,47 @@ pub fn a_token_of_a_retired_key_lives_until_it_is_rotated<H: Harness>(here: &H) 
         visit.session().rotate().await.unwrap();
         close(&mut alice, visit).await;
         assert_eq!(who(&under(&newest, &alice)).await, Some(user));
+    });
+}
+
+/// Strangers make as many sessions as the settings allow; one more is refused and costs nothing, and
+/// who logs in notices nothing.
+// Proves R68, CVE-2015-5143.
+pub fn a_flood_of_strangers_is_refused_and_logins_are_not<H: Harness>(here: &H) {
+    let number = |n| NonZeroU32::new(n).unwrap();
+    let rate = Rate { per_second: number(10), at_once: number(5) };
+    let (clock, hands) = Clock::manual(Timestamp::from_millis(1_763_880_000_000));
+    let scene = Scene::with(here, Settings { newcomers: Some(rate), ..settings() });
+    let manager = scene.manager.clone().with_clock(clock);
+    here.run(async {
+        let flood = async || {
+            let mut made = 0;
+            for _ in 0..50 {
+                let before = scene.store.calls().len();
+                let visit = manager.open([]);
+                visit.session().set(NOTE, "hello").unwrap();
+                let head = visit.close(200).await;
+                match head.failed {
+                    None => made += 1,
+                    Some(error) => {
+                        assert!(matches!(error, SessionError::TooManyNewcomers), "{error}");
+                        assert_eq!((error.status(), error.retry_after()), (503, Some(1)));
+                        assert_eq!(head.set_cookie, None);
+                        assert_eq!(scene.store.calls().len(), before, "the store was asked");
+                    }
+                }
+            }
+            made
+        };
+        assert_eq!(flood().await, 5);
+        assert_eq!(flood().await, 0);
+        let alice = scene.user("alice");
+        let mut visitor = Visitor::new(&manager);
+        assert_eq!(log_in(&mut visitor, &alice).await, LogIn::Done);
+        assert_eq!(visitor.open().session().user().await.unwrap(), Some(alice));
+        hands.advance(Duration::from_millis(200));
+        assert_eq!(flood().await, 2);
+        hands.advance(HOUR);
+        assert_eq!(flood().await, 5);
     });
 }

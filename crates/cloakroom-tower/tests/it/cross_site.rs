@@ -1,0 +1,145 @@
+//! Requests that another site caused, each combination of what a browser and a program can say,
+//! against a second statement of the rule: what is known of the sender, in plain sets.
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::any;
+use cloakroom_tower::CrossSiteLayer;
+use http::{Method, Request};
+use tower::ServiceExt;
+
+const HOST: &str = "shop.example";
+const OURS: &str = "https://shop.example";
+const TRUSTED: &str = "https://login.example";
+const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "OPTIONS", "TRACE", "POST", "PUT", "PATCH", "DELETE", "BREW"];
+const SITES: [&[&str]; 8] = [
+    &[],
+    &["same-origin"],
+    &["none"],
+    &["same-site"],
+    &["cross-site"],
+    &["whatever"],
+    &["Same-Origin"],
+    &["same-origin", "cross-site"],
+];
+const ORIGINS: [&[&str]; 14] = [
+    &[],
+    &[OURS],
+    &[TRUSTED],
+    &["https://evil.example"],
+    &["null"],
+    &[""],
+    &["http://shop.example"],
+    &["https://shop.example:8443"],
+    &["https://shop.example.evil.example"],
+    &["https://evil.example/https://shop.example"],
+    &["https://shop.example/"],
+    &["shop.example"],
+    &[OURS, OURS],
+    &[OURS, "https://evil.example"],
+];
+const REFERERS: [&[&str]; 5] = [
+    &[],
+    &["https://shop.example/cart?x=https://evil.example"],
+    &["https://evil.example/?https://shop.example/"],
+    &["https://shop.example.evil.example/"],
+    &["about:blank"],
+];
+const AGENTS: [&[&str]; 3] = [&[], &[FIREFOX], &["curl/8.5.0"]];
+
+/// The rule, told from the side of who is let in.
+fn belongs_here(
+    method: &str,
+    site: &[&str],
+    origin: &[&str],
+    referer: &[&str],
+    agent: &[&str],
+    http_too: bool,
+) -> bool {
+    let changes_nothing = METHODS[..4].contains(&method);
+    let browser_vouches = site == ["same-origin"] || site == ["none"];
+    let browser_warns = site == ["same-site"] || site == ["cross-site"];
+    let from_trusted = origin == [TRUSTED];
+    let from_ours = origin == [OURS] || (http_too && origin == ["http://shop.example"]);
+    let nothing_but_referer = origin.is_empty() && referer == REFERERS[1];
+    let a_program =
+        site.is_empty() && origin.is_empty() && referer.is_empty() && agent != [FIREFOX];
+    changes_nothing
+        || browser_vouches
+        || from_trusted
+        || (!browser_warns && (from_ours || nothing_but_referer || a_program))
+}
+
+async fn status(app: &Router, method: &str, headers: &[(&str, &[&str])]) -> u16 {
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    let mut request = Request::builder().method(method).uri("/").header("host", HOST);
+    for (name, values) in headers {
+        request = values.iter().fold(request, |request, value| request.header(*name, *value));
+    }
+    let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    response.status().as_u16()
+}
+
+// Proves R44, R45, R47, CVE-2025-24358.
+#[tokio::test]
+async fn of_every_combination_of_headers_only_what_belongs_here_passes() {
+    let mut cases = 0;
+    let of = CrossSiteLayer::of(OURS).unwrap().trusting(TRUSTED).unwrap();
+    let by_host = CrossSiteLayer::by_host().trusting(TRUSTED).unwrap();
+    for (layer, http_too) in [(of, false), (by_host, true)] {
+        let app = Router::new().route("/", any(|| async {})).layer(layer);
+        for method in METHODS {
+            for (site, origin) in SITES.iter().flat_map(|s| ORIGINS.iter().map(move |o| (*s, *o))) {
+                for (referer, agent) in
+                    REFERERS.iter().flat_map(|r| AGENTS.iter().map(move |a| (*r, *a)))
+                {
+                    let headers = [
+                        ("sec-fetch-site", site),
+                        ("origin", origin),
+                        ("referer", referer),
+                        ("user-agent", agent),
+                        // Nobody is asked about these.
+                        ("x-forwarded-host", &["evil.example"][..]),
+                        ("forwarded", &["host=evil.example;proto=http"]),
+                    ];
+                    let passes = belongs_here(method, site, origin, referer, agent, http_too);
+                    let expected = if passes { 200 } else { 403 };
+                    let status = status(&app, method, &headers).await;
+                    assert_eq!(status, expected, "{method} {headers:?}, by host: {http_too}");
+                    cases += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(cases, 2 * 9 * 8 * 14 * 5 * 3);
+}
+
+// Proves R45.
+#[test]
+fn what_no_browser_sends_is_no_origin_of_ours() {
+    for good in
+        [OURS, "http://127.0.0.1:5000", "https://[::1]:5000", "https://xn--bcher-kva.example"]
+    {
+        CrossSiteLayer::<String>::of(good).unwrap();
+    }
+    for bad in [
+        "",
+        "shop.example",
+        "https://",
+        "https://shop.example/",
+        "https://Shop.example",
+        "https://shop.example:443",
+        "http://shop.example:80",
+        "https://bücher.example",
+        "https://user@shop.example",
+        "ftp://shop.example",
+        "null",
+    ] {
+        let wrong = CrossSiteLayer::<String>::of(bad).unwrap_err().to_string();
+        assert!(wrong.contains("https://shop.example"), "{wrong}");
+        assert!(CrossSiteLayer::<String>::by_host().trusting(bad).is_err());
+    }
+}
