@@ -114,6 +114,7 @@ async fn of_one_user(sessions: usize) -> (String, String) {
     let tag = Tag::of_user(&Prefix::default(), alice.as_str());
     let left = format!("{}:{{{}}}:ended", Prefix::default().as_str(), tag);
     while server.command(&["EXISTS", &left]).text() != "0" {
+        // Asked more often, the server would measure the asking.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let gone = begun.elapsed();
