@@ -592,6 +592,7 @@ impl Shard {
             life: session.life,
             expires_at,
             now,
+            client: session.client.clone(),
             fields: session.fields.clone(),
             next_token: None,
         };

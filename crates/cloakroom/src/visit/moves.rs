@@ -1,5 +1,6 @@
 //! How a visit comes to a token: a first write, a login, a rotation; and how it gives one up.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{CookieChange, Head, Live, Standing, Visit, keep_for};
@@ -39,7 +40,7 @@ impl Visit {
                 Standing::Unopened(_) | Standing::Newcomer => (None, None),
                 Standing::Gone => {
                     // What waited was meant for the session that is gone.
-                    state.waiting.clear();
+                    state.drop_what_waits();
                     (None, None)
                 }
             }
@@ -50,10 +51,11 @@ impl Visit {
         let lifetime = terms.remembered.unwrap_or(settings.lifetime);
         let remembered = terms.remembered.is_some();
         let issued = self.desk.mint.issue_for(user.as_str())?;
-        let writes = self.used().waiting.clone();
+        let waiting = self.used().waiting.clone();
+        let (writes, fields) = self.sealed_login(&issued.id, waiting.clone(), terms.fields)?;
         let done = match old {
             None => {
-                let fields = self.fields_of_a_fresh_login(&writes, &terms.fields)?;
+                let fields = self.fields_of_a_fresh_login(&writes, &fields)?;
                 let new = Create {
                     id: &issued.id,
                     lifetime,
@@ -69,7 +71,7 @@ impl Visit {
                     lifetime,
                     remembered,
                     carried: &settings.carried_into_login,
-                    fields: &terms.fields,
+                    fields: &fields,
                 };
                 let limits = &settings.limits;
                 let (new, writes) = (&issued.id, &writes);
@@ -97,7 +99,7 @@ impl Visit {
         tracing::info!(event = "logged_in", session = %issued.id, "logged in");
         let (user, session) = (user.clone(), issued.id);
         self.desk.tell(|| Event::LoggedIn { user, session, instead_of: old, pushed_out });
-        self.moved_in(issued, snapshot, &writes)?;
+        self.moved_in(issued, old.as_ref(), snapshot, &waiting)?;
         Ok(LogIn::Done)
     }
 
@@ -137,7 +139,8 @@ impl Visit {
             }
         };
         let issued = self.desk.mint.issue(old.tag())?;
-        let writes = self.used().waiting.clone();
+        let waiting = self.used().waiting.clone();
+        let (writes, _) = self.sealed_login(&issued.id, waiting.clone(), Fields::new())?;
         let limits = &self.desk.settings.limits;
         let (new, why) = (&issued.id, Why::Renewal);
         let rotate = Rotate { old: &old, new, writes: &writes, limits, why, token };
@@ -145,7 +148,7 @@ impl Visit {
             Rotated::Done(snapshot, _) => {
                 tracing::info!(event = "rotated", session = %issued.id, was = %old, "rotated");
                 self.desk.tell(|| Event::Rotated { old, new: issued.id });
-                self.moved_in(issued, snapshot, &writes)
+                self.moved_in(issued, Some(&old), snapshot, &waiting)
             }
             Rotated::Refused(refusal) => {
                 self.used().met = true;
@@ -176,14 +179,14 @@ impl Visit {
                 Standing::Live(live) => (live.id, false),
                 // Logging out nobody makes nothing and clears nothing.
                 Standing::Unopened(_) | Standing::Newcomer | Standing::Gone => {
-                    state.waiting.clear();
+                    state.drop_what_waits();
                     return Ok(());
                 }
             }
         };
         let ended = self.ask(|store, patience| store.end(&id, patience)).await?;
         let mut state = self.used();
-        state.waiting.clear();
+        state.drop_what_waits();
         match ended {
             Ended::Now => {
                 tracing::info!(event = "logged_out", session = %id, "logged out");
@@ -214,6 +217,14 @@ impl Visit {
         }
         self.desk.may_create()?;
         let issued = self.desk.mint.issue_anonymous()?;
+        let fields = match self.sealed(&issued.id, change)? {
+            Cow::Borrowed(_) => fields,
+            // What is sealed is as long as what stood in for it, so this is allowed as well.
+            Cow::Owned(sealed) => match sealed.apply(&Fields::new(), &settings.limits) {
+                Ok((fields, _)) => fields,
+                Err(_) => return Err(SessionError::Ended),
+            },
+        };
         let lifetime = settings.anonymous;
         let new =
             Create { id: &issued.id, lifetime, remembered: false, fields: &fields, login: None };
@@ -223,7 +234,7 @@ impl Visit {
         };
         tracing::info!(event = "created", session = %issued.id, "an anonymous session was made");
         self.desk.tell(|| Event::Created { session: issued.id });
-        self.moved_in(issued, snapshot, &change.writes)?;
+        self.moved_in(issued, None, snapshot, &change.writes)?;
         Ok(Performed::Done(answer))
     }
 
@@ -255,6 +266,7 @@ impl Visit {
     fn moved_in(
         &self,
         issued: Issued,
+        instead_of: Option<&SessionId>,
         snapshot: Snapshot,
         sent: &Writes,
     ) -> Result<(), SessionError> {
@@ -267,8 +279,11 @@ impl Visit {
         let keep_for = keep_for(&snapshot);
         let Issued { token, id, .. } = issued;
         state.cookie = CookieChange::HandOut { token, id, keep_for };
-        state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         state.sent(sent);
+        if let Some(old) = instead_of {
+            self.seal_anew(&mut state, old, &snapshot);
+        }
+        state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         Ok(())
     }
 }

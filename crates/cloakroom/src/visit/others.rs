@@ -62,7 +62,7 @@ impl Visit {
                 tracing::info!(event = "revoked", session = %own, count, "ended sessions of its user");
                 self.desk.tell(|| Event::Revoked { user: user.clone(), by: Some(own), count });
                 if which == Which::All || which == Which::One(&own) {
-                    state.waiting.clear();
+                    state.drop_what_waits();
                     state.cookie = CookieChange::Remove;
                     state.standing = Standing::Newcomer;
                 }
