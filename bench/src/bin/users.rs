@@ -105,7 +105,7 @@ async fn of_one_user(sessions: usize) -> (String, String) {
             (Took::new(before), Took::new(meanwhile))
         })
     };
-    // Two seconds of pages with nothing beside them.
+    // A sleep, because the span itself is wanted: two seconds of pages with nothing beside them.
     tokio::time::sleep(Duration::from_secs(2)).await;
     ending.store(true, Ordering::Relaxed);
     let begun = Instant::now();
@@ -114,6 +114,7 @@ async fn of_one_user(sessions: usize) -> (String, String) {
     let tag = Tag::of_user(&Prefix::default(), alice.as_str());
     let left = format!("{}:{{{}}}:ended", Prefix::default().as_str(), tag);
     while server.command(&["EXISTS", &left]).text() != "0" {
+        // A sleep, because the server tells nobody when a key is gone.
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let gone = begun.elapsed();
