@@ -265,6 +265,11 @@ pub(crate) struct Serve {
     #[arg(value_name = "TIME")]
     pub(crate) absolute: Option<Duration>,
 
+    /// How long a request waits for the store, all its calls together; then it is answered 503
+    #[arg(long, env = "CLOAKROOM_PATIENCE", value_parser = patience, default_value = "250ms")]
+    #[arg(value_name = "TIME")]
+    pub(crate) patience: Duration,
+
     #[command(flatten)]
     pub(crate) logins: Logins,
 
@@ -338,6 +343,13 @@ pub(crate) enum Addresses {
     Truncated,
     /// Nothing
     None,
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("no store answers within no time; 250ms is usual".into()),
+        parsed => parsed.map_err(|error| error.to_string()),
+    }
 }
 
 fn proxies(text: &str) -> Result<TrustedProxies, String> {

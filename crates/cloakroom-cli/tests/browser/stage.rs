@@ -41,7 +41,9 @@ pub(crate) fn log_in(browser: &Chromium, demo: &Program, name: &str) {
 /// Logs in from elsewhere, with a browser that says of itself that it is this.
 #[track_caller]
 pub(crate) fn log_in_elsewhere(demo: &Program, name: &str, agent: &str) {
-    let login = Request::post(demo.addr(), "/login").header("User-Agent", agent);
+    let login = Request::post(demo.addr(), "/login")
+        .header("User-Agent", agent)
+        .header("Sec-Fetch-Site", "same-origin");
     assert_eq!(login.form(&format!("username={name}")).send().status, 303);
 }
 

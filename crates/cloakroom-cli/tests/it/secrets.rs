@@ -63,7 +63,7 @@ fn no_secret_reaches_the_log_the_store_or_a_page() {
     for demo in &demos {
         demo.terminate();
         let log = demo.log();
-        assert!(log.contains("TRACE") && log.contains("logged_in"), "{log}");
+        assert!(log.contains("DEBUG") && log.contains("logged_in"), "{log}");
         for secret in &secrets {
             assert!(
                 !log.contains(secret),
