@@ -317,7 +317,7 @@ async fn patience_that_ends_while_connecting_is_known_not_to_have_happened() {
 }
 
 /// Each of them has requests waiting when the server comes back.
-// Proves F12, T10.
+// Proves F12.
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_instances_come_back_with_one_connection_each() {
     const INSTANCES: u64 = 20;

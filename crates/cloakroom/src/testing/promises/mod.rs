@@ -12,6 +12,8 @@
 //! | [`late`] | nothing comes back (P3) |
 //! | [`strict`] | what we did not issue is never adopted (P7) |
 //! | [`login`] | login rotates, and keeps to the limit (P8) |
+//! | [`rotation`] | tokens that are replaced periodically disturb nobody, and find out a thief |
+//! | [`sealed`] | sealed fields can be read by nobody else, and nowhere else |
 //! | [`devices`] | a user sees and ends their own sessions, and nobody else's |
 //! | [`handler`] | what a handler can rely on |
 //! | [`faults`] | it fails closed (P6), and shows no secret (P5) |
@@ -24,6 +26,8 @@ pub mod kept;
 pub mod late;
 pub mod strict;
 pub mod login;
+pub mod rotation;
+pub mod sealed;
 pub mod devices;
 pub mod handler;
 pub mod faults;
@@ -75,6 +79,18 @@ macro_rules! promises_suite {
             login::two_hundred_logins_leave_the_five_that_are_allowed
             login::of_two_hundred_logins_five_are_let_in
             login::a_rotation_changes_the_token_and_nothing_else
+            rotation::of_many_requests_at_once_one_is_handed_the_next_token
+            rotation::a_copied_cookie_ends_the_session_for_both_and_is_told
+            rotation::a_token_that_is_lost_on_the_way_is_issued_again
+            rotation::a_login_over_a_copied_cookie_begins_anew
+            sealed::what_is_sealed_is_read_here_and_nowhere_else
+            sealed::a_value_that_was_moved_or_changed_is_absent_and_told
+            sealed::a_retired_key_opens_and_a_forgotten_one_does_not
+            sealed::what_moves_to_another_id_is_sealed_anew
+            sealed::a_handler_that_fails_takes_nothing_along
+            sealed::every_operation_on_a_sealed_field_does_what_it_does_on_others
+            sealed::without_a_key_nothing_is_written_in_the_clear
+            devices::another_client_is_told_once_a_request_and_ends_nothing
             devices::a_user_sees_their_own_sessions_and_no_other
             devices::pages_go_on_by_the_text_of_a_link
             devices::one_session_ends_another_and_stays
