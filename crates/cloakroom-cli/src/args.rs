@@ -238,8 +238,10 @@ pub(crate) struct Serve {
     /// Where sessions are kept: `memory` (nothing outlives the process), redis://HOST:PORT,
     /// rediss://HOST:PORT (TLS) or unix:///PATH [default: files in the folder --data]
     ///
-    /// With USER:PASSWORD@ before the host and /DATABASE after the port if need be. A URL with a
-    /// password is safer in REDIS_URL than in a flag, which other users of the machine can see.
+    /// A cluster is redis+cluster://HOST:PORT,HOST:PORT, a primary behind sentinels
+    /// redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY. With USER:PASSWORD@ before the host and
+    /// /DATABASE after the port if need be. A URL with a password is safer in REDIS_URL than in a
+    /// flag, which other users of the machine can see.
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "STORE")]
     pub(crate) store: Option<String>,
 

@@ -8,7 +8,10 @@
 //! | you want to | look at |
 //! |---|---|
 //! | read and write a session in a handler | [`Session`], [`Field`] |
+//! | show, limit and end the sessions of a user | [`IfLoggedIn::sessions`], [`SessionLimit`], [`users`] |
 //! | change a default | [`Settings`], [`CookieSettings`] |
+//! | replace tokens from time to time, and find copied cookies | [`rotation`] |
+//! | hear of logins, logouts and thefts | [`events`] |
 //! | carry sessions in and out of a framework | [`Manager`] |
 //! | keep sessions somewhere else | [`store`], and the conformance suite in `testing` |
 //! | know what can fail, and with which status | [`SessionError`] |
