@@ -7,7 +7,7 @@ mod python;
 mod apt;
 mod servers;
 mod browser;
-mod prometheus;
+mod extras;
 mod test;
 mod dependencies;
 mod security;
