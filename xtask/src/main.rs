@@ -4,8 +4,10 @@
 
 mod step;
 mod python;
+mod apt;
 mod servers;
 mod browser;
+mod prometheus;
 mod test;
 mod dependencies;
 mod security;

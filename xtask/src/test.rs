@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::browser;
+use crate::prometheus;
 use crate::servers::{self, Servers};
 use crate::step::{Result, ask, cargo, root, run, say};
 
@@ -41,7 +42,7 @@ pub(crate) fn screenshots() -> Result {
     Ok(())
 }
 
-/// Servers, and a browser.
+/// Servers, a browser, and Prometheus.
 fn servers() -> Result<Servers> {
     let browser = browser::find_or_install()?;
     let mut servers = servers::find_or_fetch()?;
@@ -51,6 +52,14 @@ fn servers() -> Result<Servers> {
             say(format!("LEFT OUT: the demo in a browser ({reason})"));
             servers.without.push(browser::TESTS);
             servers.left_out.push(format!("the demo in a browser ({reason})"));
+        }
+    }
+    match prometheus::find_or_fetch() {
+        Ok(variables) => servers.variables.extend(variables),
+        Err(reason) => {
+            say(format!("LEFT OUT: the dashboard and the alerts in Prometheus ({reason})"));
+            servers.without.push(prometheus::TESTS);
+            servers.left_out.push(format!("the dashboard and the alerts ({reason})"));
         }
     }
     for (name, value) in &servers.variables {

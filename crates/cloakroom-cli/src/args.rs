@@ -10,6 +10,7 @@ mod sessions;
 
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -178,11 +179,12 @@ pub(crate) struct Carry {
 /// The settings of `cloakroom doctor`.
 #[derive(Args)]
 pub(crate) struct Doctor {
-    /// The server: redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH [default: REDIS_URL;
-    /// without it the folder --data]
+    /// The store: redis://HOST:PORT, rediss://HOST:PORT (TLS), redis+cluster://HOST:PORT,HOST:PORT,
+    /// redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY or unix:///PATH [default: REDIS_URL; without it
+    /// the folder --data]
     ///
-    /// With USER:PASSWORD@ before the host and /DATABASE after the port if need be. A URL with a
-    /// password belongs into REDIS_URL: other users of the machine can see arguments.
+    /// With USER:PASSWORD@ before the hosts and /DATABASE at the end if need be. A URL with a password
+    /// belongs into REDIS_URL: other users of the machine can see arguments.
     pub(crate) url: Option<String>,
 
     /// The folder of the embedded store to examine, if there is no URL [default: as for `serve`]
@@ -195,8 +197,8 @@ pub(crate) struct Doctor {
     #[arg(value_parser = |text: &str| Prefix::new(text))]
     pub(crate) prefix: Option<Prefix>,
 
-    /// The certificates of the authorities to trust, in PEM, in place of the system's; the same as
-    /// setting SSL_CERT_FILE
+    /// The certificates of the authorities to trust, in PEM, in place of the system's; for a service,
+    /// RedisSettings::tls or SSL_CERT_FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 
@@ -276,6 +278,11 @@ pub(crate) struct Serve {
     /// How the cookie travels
     #[arg(long, env = "CLOAKROOM_COOKIE", value_enum, default_value_t = Cookie::Secure)]
     pub(crate) cookie: Cookie,
+
+    /// The address at which Prometheus finds /metrics, apart from visitors, for example
+    /// 127.0.0.1:9090 [default: nowhere]
+    #[arg(long, env = "CLOAKROOM_METRICS", value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
 
     /// How the log is written, to stderr
     #[arg(long, env = "CLOAKROOM_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]

@@ -126,114 +126,340 @@ pub(crate) enum Act {
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Finding {
-    AddressRead { server: String, tls: bool, user: Option<String>, database: i64 },
+    /// What was found of these servers of several.
+    At {
+        nodes: Vec<String>,
+        what: Box<Self>,
+    },
+    /// The others can do without this server, which is not looked at any further.
+    LeftOut {
+        why: Box<Self>,
+    },
+
+    AddressRead {
+        server: String,
+        tls: bool,
+        user: Option<String>,
+        database: i64,
+    },
+    ClusterRead {
+        hosts: Vec<String>,
+        tls: bool,
+        user: Option<String>,
+        primaries: usize,
+        replicas: usize,
+    },
+    SentinelsRead {
+        hosts: Vec<String>,
+        tls: bool,
+        user: Option<String>,
+        primary: String,
+        replicas: usize,
+    },
     PasswordVisible,
 
-    NameFound { host: String, addresses: Vec<IpAddr> },
+    NameFound {
+        host: String,
+        addresses: Vec<IpAddr>,
+    },
     NameNotNeeded,
-    NameUnknown { host: String, error: String },
-    NameSilent { host: String, within_ms: Ms },
+    NameUnknown {
+        host: String,
+        error: String,
+    },
+    NameSilent {
+        host: String,
+        within_ms: Ms,
+    },
 
-    Connected { address: String },
-    Refused { address: String },
-    NoAnswer { address: String, port: u16, within_ms: Ms },
-    Unreachable { address: String, error: String },
-    NoSocket { path: PathBuf },
-    ConnectFailed { address: String, error: String },
+    Connected {
+        address: String,
+    },
+    Refused {
+        address: String,
+    },
+    NoAnswer {
+        address: String,
+        port: u16,
+        within_ms: Ms,
+    },
+    Unreachable {
+        address: String,
+        error: String,
+    },
+    NoSocket {
+        path: PathBuf,
+    },
+    ConnectFailed {
+        address: String,
+        error: String,
+    },
 
-    Encrypted { protocol: String, cipher: String },
+    Encrypted {
+        protocol: String,
+        cipher: String,
+    },
     StaysHere,
     Plain,
     TlsNeeded,
     TlsNotSpoken,
     UnknownIssuer,
-    WrongName { host: String, presented: Vec<String> },
-    Expired { since: String, now: String },
-    NotYetValid { from: String, now: String },
+    WrongName {
+        host: String,
+        presented: Vec<String>,
+    },
+    Expired {
+        since: String,
+        now: String,
+    },
+    NotYetValid {
+        from: String,
+        now: String,
+    },
     ClientCertificate,
-    NoCommonProtocol { error: String },
-    NoRoots { error: String },
-    TlsFailed { error: String },
+    NoCommonProtocol {
+        error: String,
+    },
+    NoRoots {
+        error: String,
+    },
+    TlsFailed {
+        error: String,
+    },
 
-    Silent { within_ms: Ms },
+    Silent {
+        within_ms: Ms,
+    },
     Closed,
     NotRedis,
 
-    LoggedIn { user: String },
+    LoggedIn {
+        user: String,
+    },
     NoPasswordNeeded,
     Open,
     PasswordMissing,
-    PasswordWrong { user: String },
-    IamExpired { ago_ms: Ms },
-    IamRefused { user: String },
+    PasswordWrong {
+        user: String,
+    },
+    IamExpired {
+        ago_ms: Ms,
+    },
+    IamRefused {
+        user: String,
+    },
     ProtectedMode,
     TooManyClients,
     Loading,
     Busy,
-    NoHello { error: String },
-    NoDatabase { database: i64, error: String },
-    LoginRefused { error: String },
+    NoHello {
+        error: String,
+    },
+    NoDatabase {
+        database: i64,
+        error: String,
+    },
+    LoginRefused {
+        error: String,
+    },
 
-    Quick { count: usize, p50_ms: Ms, p90_ms: Ms, p99_ms: Ms, max_ms: Ms },
-    Slow { count: usize, p50_ms: Ms, p90_ms: Ms, p99_ms: Ms, max_ms: Ms },
-    PingDenied { user: String },
+    Quick {
+        count: usize,
+        p50_ms: Ms,
+        p90_ms: Ms,
+        p99_ms: Ms,
+        max_ms: Ms,
+    },
+    Slow {
+        count: usize,
+        p50_ms: Ms,
+        p90_ms: Ms,
+        p99_ms: Ms,
+        max_ms: Ms,
+    },
+    PingDenied {
+        user: String,
+    },
 
-    Primary { replicas: Option<u64> },
-    Replica { primary: Option<String> },
-    ReplicaBehind { replica: String, bytes: u64 },
+    Primary {
+        replicas: Option<u64>,
+    },
+    Replica {
+        primary: Option<String>,
+    },
+    ReplicaBehind {
+        replica: String,
+        bytes: u64,
+    },
+    ReplicaOf {
+        primary: Option<String>,
+    },
+    ReplicaUnlinked {
+        primary: Option<String>,
+    },
     Sentinel,
-    InfoDenied { error: String },
+    NoSentinel,
+    SentinelKnows {
+        primary: String,
+    },
+    SentinelKnowsNone {
+        primary: String,
+    },
+    SentinelsDisagree {
+        primary: String,
+    },
+    NoQuorum {
+        error: String,
+    },
+    InfoDenied {
+        error: String,
+    },
 
     NoCluster,
-    ClusterWhole { nodes: u64, shards: u64 },
-    ClusterDown { slots_ok: u64 },
-    SlotsMissing { assigned: u64 },
-    ClusterUnseen { error: String },
+    ClusterWhole {
+        nodes: u64,
+        shards: u64,
+    },
+    ClusterDown {
+        slots_ok: u64,
+    },
+    SlotsMissing {
+        assigned: u64,
+    },
+    ClusterUnseen {
+        error: String,
+    },
+    UrlOfOne {
+        shards: u64,
+    },
+    NoNodeOfACluster,
+    NodesDisagree,
+    NoReplicaOf {
+        primaries: Vec<String>,
+    },
 
-    VersionTested { engine: String, version: String },
-    VersionUntested { engine: String, version: String },
-    VersionTooOld { engine: String, version: String },
+    VersionTested {
+        engine: String,
+        version: String,
+    },
+    VersionUntested {
+        engine: String,
+        version: String,
+    },
+    VersionTooOld {
+        engine: String,
+        version: String,
+    },
     VersionUnknown,
-    ClockDiffers { by_ms: Ms },
+    ClockDiffers {
+        by_ms: Ms,
+    },
 
-    MemoryGood { used: u64, limit: u64, policy: String },
-    MemoryUnlimited { used: u64 },
-    MemoryNearlyFull { used: u64, limit: u64, percent: u64 },
-    MemoryFull { used: u64, limit: u64 },
-    Evicts { policy: String },
+    MemoryGood {
+        used: u64,
+        limit: u64,
+        policy: String,
+    },
+    MemoryUnlimited {
+        used: u64,
+    },
+    MemoryNearlyFull {
+        used: u64,
+        limit: u64,
+        percent: u64,
+    },
+    MemoryFull {
+        used: u64,
+        limit: u64,
+    },
+    Evicts {
+        policy: String,
+    },
     EvictsSoonest,
     MemoryUnseen,
 
     AppendOnly,
     Snapshots,
-    NotPersisted { up_seconds: u64 },
-    PersistenceFailing { what: String },
+    NotPersisted {
+        up_seconds: u64,
+    },
+    PersistenceFailing {
+        what: String,
+    },
     PersistenceUnseen,
 
-    AllPermitted { commands: usize },
-    CommandsDenied { user: String, commands: Vec<String> },
-    KeysDenied { user: String, prefix: String },
-    PermissionsUnseen { error: String },
+    AllPermitted {
+        commands: usize,
+    },
+    CommandsDenied {
+        user: String,
+        commands: Vec<String>,
+    },
+    KeysDenied {
+        user: String,
+        prefix: String,
+    },
+    PermissionsUnseen {
+        error: String,
+    },
 
-    Rehearsed { prefix: String },
+    Rehearsed {
+        prefix: String,
+    },
     NoReplicas,
     Misconfigured,
-    RehearsalFailed { action: Act, error: String },
-    RehearsalWrong { action: Act, expected: String, found: String },
-    LeftBehind { keys: Vec<String> },
+    RehearsalFailed {
+        action: Act,
+        error: String,
+    },
+    RehearsalWrong {
+        action: Act,
+        expected: String,
+        found: String,
+    },
+    LeftBehind {
+        keys: Vec<String>,
+    },
 
-    FolderFound { path: PathBuf },
-    FolderMissing { path: PathBuf },
-    FolderNotAccessible { path: PathBuf, error: String },
-    FolderOpen { path: PathBuf, mode: String },
-    KeyKept { path: PathBuf },
-    KeyMissing { path: PathBuf },
-    KeyOpen { path: PathBuf, mode: String },
-    SessionsOpened { records: usize },
-    SessionsInUse { holder: Option<u32> },
-    SessionsNewer { error: String },
-    SessionsDamaged { error: String },
-    SessionsNotAccessible { error: String },
+    FolderFound {
+        path: PathBuf,
+    },
+    FolderMissing {
+        path: PathBuf,
+    },
+    FolderNotAccessible {
+        path: PathBuf,
+        error: String,
+    },
+    FolderOpen {
+        path: PathBuf,
+        mode: String,
+    },
+    KeyKept {
+        path: PathBuf,
+    },
+    KeyMissing {
+        path: PathBuf,
+    },
+    KeyOpen {
+        path: PathBuf,
+        mode: String,
+    },
+    SessionsOpened {
+        records: usize,
+    },
+    SessionsInUse {
+        holder: Option<u32>,
+    },
+    SessionsNewer {
+        error: String,
+    },
+    SessionsDamaged {
+        error: String,
+    },
+    SessionsNotAccessible {
+        error: String,
+    },
 }
 
 impl Finding {
@@ -241,7 +467,12 @@ impl Finding {
     pub(crate) fn code(&self) -> (&'static str, Verdict) {
         use Verdict::{Failure, Note, Ok, Warning};
         match self {
+            Self::At { what, .. } => what.code(),
+            Self::LeftOut { .. } => ("node.left_out", Warning),
+
             Self::AddressRead { .. } => ("address.read", Ok),
+            Self::ClusterRead { .. } => ("address.cluster", Ok),
+            Self::SentinelsRead { .. } => ("address.sentinels", Ok),
             Self::PasswordVisible => ("address.password_visible", Warning),
 
             Self::NameFound { .. } => ("name.found", Ok),
@@ -296,7 +527,14 @@ impl Finding {
             Self::Primary { .. } => ("role.primary", Ok),
             Self::Replica { .. } => ("role.replica", Failure),
             Self::ReplicaBehind { .. } => ("role.replica_behind", Warning),
+            Self::ReplicaOf { .. } => ("role.copy", Ok),
+            Self::ReplicaUnlinked { .. } => ("role.copy_unlinked", Warning),
             Self::Sentinel => ("role.sentinel", Failure),
+            Self::NoSentinel => ("sentinel.none", Failure),
+            Self::SentinelKnows { .. } => ("sentinel.knows", Ok),
+            Self::SentinelKnowsNone { .. } => ("sentinel.knows_none", Failure),
+            Self::SentinelsDisagree { .. } => ("sentinel.disagrees", Warning),
+            Self::NoQuorum { .. } => ("sentinel.no_quorum", Warning),
             Self::InfoDenied { .. } => ("role.info_denied", Note),
 
             Self::NoCluster => ("cluster.none", Ok),
@@ -304,6 +542,10 @@ impl Finding {
             Self::ClusterDown { .. } => ("cluster.down", Failure),
             Self::SlotsMissing { .. } => ("cluster.slots_missing", Failure),
             Self::ClusterUnseen { .. } => ("cluster.unseen", Note),
+            Self::UrlOfOne { .. } => ("cluster.url_of_one", Failure),
+            Self::NoNodeOfACluster => ("cluster.not_one", Failure),
+            Self::NodesDisagree => ("cluster.disagrees", Warning),
+            Self::NoReplicaOf { .. } => ("cluster.no_replica", Note),
 
             Self::VersionTested { .. } => ("version.tested", Ok),
             Self::VersionUntested { .. } => ("version.untested", Note),

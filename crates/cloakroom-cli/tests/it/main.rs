@@ -23,4 +23,6 @@ mod start;
 mod stop;
 mod killed;
 mod matrix;
+mod metrics;
+mod in_prometheus;
 mod readme;
