@@ -31,13 +31,17 @@ impl Visit {
         terms: LoginTerms,
     ) -> Result<LogIn, SessionError> {
         let _turn = self.turn.lock().await;
+        let mut anothers = false;
         let (old, token) = {
             let mut state = self.used();
             state.before_a_new_token()?;
             self.open(&mut state);
             match &state.standing {
                 Standing::Presented(issued) => (Some(issued.id), self.shown(&state, issued)),
-                Standing::Live(live) => (Some(live.id), None),
+                Standing::Live(live) => {
+                    anothers = live.snapshot.user.as_ref().is_some_and(|before| before != user);
+                    (Some(live.id), None)
+                }
                 Standing::Unopened(_) | Standing::Newcomer => (None, None),
                 Standing::Gone => {
                     // What waited was meant for the session that is gone.
@@ -75,7 +79,10 @@ impl Visit {
                     fields: &fields,
                 };
                 let limits = &settings.limits;
-                let (new, writes) = (&issued.id, &writes);
+                // What waited for another user's session stays here: should that have expired
+                // meanwhile, the store would take it for a newcomer's.
+                let nothing = Writes::new();
+                let (new, writes) = (&issued.id, if anothers { &nothing } else { &writes });
                 let rotate = Rotate { old: &old, new, writes, limits, why, token };
                 let mut rotated = self.rotate_to(rotate).await?;
                 if rotated == Rotated::Stolen {
