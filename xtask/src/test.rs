@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::browser;
-use crate::prometheus;
+use crate::extras;
 use crate::servers::{self, Servers};
 use crate::step::{Result, ask, cargo, root, run, say};
 
@@ -42,7 +42,7 @@ pub(crate) fn screenshots() -> Result {
     Ok(())
 }
 
-/// Servers, a browser, and Prometheus.
+/// Servers, a browser, and what a few tests need besides.
 fn servers() -> Result<Servers> {
     let browser = browser::find_or_install()?;
     let mut servers = servers::find_or_fetch()?;
@@ -54,14 +54,7 @@ fn servers() -> Result<Servers> {
             servers.left_out.push(format!("the demo in a browser ({reason})"));
         }
     }
-    match prometheus::find_or_fetch() {
-        Ok(variables) => servers.variables.extend(variables),
-        Err(reason) => {
-            say(format!("LEFT OUT: the dashboard and the alerts in Prometheus ({reason})"));
-            servers.without.push(prometheus::TESTS);
-            servers.left_out.push(format!("the dashboard and the alerts ({reason})"));
-        }
-    }
+    extras::find_or_fetch(&mut servers);
     for (name, value) in &servers.variables {
         say(format!("{name}={value}"));
     }

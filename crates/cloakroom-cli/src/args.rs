@@ -6,8 +6,11 @@
 //! 4. An empty variable is a mistake, not a default: who meant to name a store must not get one
 //!    in memory.
 
+// Said in full, for the fuzz target of the flags compiles this file from elsewhere.
+#[path = "args/sessions.rs"]
 mod sessions;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -389,8 +392,37 @@ pub(crate) enum LogFormat {
 /// Reads the command line, or ends the process: with what was asked for, or with code 2 and what is
 /// wrong.
 pub(crate) fn parse() -> Command {
-    let Cli { command, serve } = Cli::parse();
-    command.unwrap_or(Command::Serve(serve))
+    read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+/// What these words mean, the program's name first.
+pub(crate) fn read(
+    words: impl IntoIterator<Item = impl Into<OsString>>,
+) -> Result<Command, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let Cli { command, serve } =
+        Cli::try_parse_from(&words).map_err(|error| without_password(error, &words))?;
+    Ok(command.unwrap_or(Command::Serve(serve)))
+}
+
+/// A URL with a password in the place of something else would be repeated, whole or cut short.
+fn without_password(error: clap::Error, words: &[OsString]) -> clap::Error {
+    let said = error.to_string();
+    let repeated = words.iter().filter_map(|word| word.to_str()).any(|word| {
+        word.split_once("://").is_some_and(|(before, rest)| {
+            let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '+').next();
+            let user: String = rest.chars().take(1).collect();
+            rest.contains('@') && said.contains(&format!("{}://{user}", scheme.unwrap_or_default()))
+        })
+    });
+    if !repeated {
+        return error;
+    }
+    Cli::command().error(
+        error.kind(),
+        "a URL with a password stands where none belongs, and is not repeated here: it belongs \
+         into REDIS_URL, or behind --store",
+    )
 }
 
 /// Writes the completions for a shell.
@@ -441,10 +473,7 @@ mod tests {
     #[test]
     fn flags_work_with_and_without_the_command() {
         for args in [&["cloakroom", "--port", "0"][..], &["cloakroom", "serve", "--port", "0"]] {
-            let Cli { command, serve } = Cli::try_parse_from(args).unwrap();
-            let Command::Serve(serve) = command.unwrap_or(Command::Serve(serve)) else {
-                panic!("{args:?}")
-            };
+            let Command::Serve(serve) = read(args).unwrap() else { panic!("{args:?}") };
             assert_eq!(serve.port, 0, "{args:?}");
         }
     }

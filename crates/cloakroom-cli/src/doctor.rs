@@ -108,7 +108,8 @@ impl Book {
         nodes: &mut Vec<Node>,
         mut look: impl FnMut(&mut Node, &mut Vec<Finding>) -> Result<(), Finding>,
     ) -> Option<()> {
-        self.several |= nodes.len() > 1;
+        let count = nodes.len();
+        self.several |= count > 1;
         let begin = Instant::now();
         let (mut said, mut kept, mut failed) = (Vec::new(), Vec::new(), false);
         let mut all = std::mem::take(nodes).into_iter();
@@ -132,7 +133,7 @@ impl Book {
         }
         *nodes = kept;
         let findings = if self.several {
-            labelled(said)
+            labelled(said, count)
         } else {
             said.into_iter().map(|(_, finding)| finding).collect()
         };
@@ -161,7 +162,7 @@ impl Book {
 }
 
 /// Findings with the names of the servers that they are of: the same of several is said once.
-fn labelled(said: Vec<(String, Finding)>) -> Vec<Finding> {
+fn labelled(said: Vec<(String, Finding)>, of: usize) -> Vec<Finding> {
     let mut labelled: Vec<(Vec<String>, Finding)> = Vec::new();
     let is_same = |one: &Finding, other: &Finding| {
         // What can't be written is no finding of ours.
@@ -174,7 +175,10 @@ fn labelled(said: Vec<(String, Finding)>) -> Vec<Finding> {
             None => labelled.push((vec![node], finding)),
         }
     }
-    let at = |(nodes, what)| Finding::At { nodes, what: Box::new(what) };
+    let at = |(nodes, what): (Vec<_>, _)| {
+        let all = nodes.len() == of && of > 1;
+        Finding::At { nodes, all, what: Box::new(what) }
+    };
     labelled.into_iter().map(at).collect()
 }
 

@@ -274,7 +274,7 @@ fn not_panicking<T>(path: &Path, step: impl FnOnce() -> Result<T, String>) -> Re
 }
 
 fn read(database: &Database) -> Result<(Log, Vec<(SessionId, Packed)>), String> {
-    let read = || Ok::<_, redb::Error>(Log::read(&database.begin_read()?.open_table(LOG)?)?);
+    let read = || -> Result<_, redb::Error> { Log::read(&database.begin_read()?.open_table(LOG)?) };
     let (log, records) = read().map_err(|error| error.to_string())?;
     Ok((log, records.ok_or("a record is none")?))
 }

@@ -43,6 +43,9 @@ mod queue;
 mod writer;
 mod store;
 mod upkeep;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use file::OpenError;
 pub use store::{Durability, EmbeddedSettings, EmbeddedStore};

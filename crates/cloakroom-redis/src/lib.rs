@@ -48,6 +48,9 @@ mod scan;
 mod store;
 mod records;
 pub mod orphans;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use address::InvalidUrl;
 pub use named::{Host, Kind, Named};

@@ -112,7 +112,10 @@ impl Engine {
             return Ok(Created::Taken);
         }
         let cap = self.anonymous_at_most;
-        if new.login.is_none() && self.anonymous.load(Ordering::SeqCst) >= cap {
+        // Asked and taken in one step: other shards make sessions at the same time.
+        let one_more = |count| (count < cap).then_some(count + 1);
+        let place = || self.anonymous.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
+        if new.login.is_none() && place().is_err() {
             return Err(TooManyAnonymous(cap));
         }
         let mut pushed_out = Vec::new();
@@ -130,6 +133,10 @@ impl Engine {
             fields: new.fields.clone(),
         };
         let snapshot = shard.insert(*new.id, session, now, &self.anonymous);
+        if new.login.is_none() {
+            // It has counted itself.
+            self.anonymous.fetch_sub(1, Ordering::SeqCst);
+        }
         Ok(Created::Done(snapshot, pushed_out))
     }
 

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | read and write a session in a handler | [`Session`], [`Field`] |
 //! | show, limit and end the sessions of a user | [`IfLoggedIn::sessions`], [`SessionLimit`], [`users`] |
+//! | keep a field so that the store's readers can't read it | [`sealed`] |
 //! | change a default | [`Settings`], [`CookieSettings`] |
 //! | replace tokens from time to time, and find copied cookies | [`rotation`] |
 //! | hear of logins, logouts and thefts | [`events`] |
@@ -108,6 +109,7 @@ pub mod proxies;
 pub mod device;
 pub mod client;
 pub mod field;
+pub mod sealed;
 pub mod change;
 pub mod store;
 pub mod records;
@@ -137,12 +139,15 @@ pub use users::{Exported, ExportedPage, SessionsOf};
 
 #[doc(inline)]
 pub use field::{
-    Counter, Field, FieldName, InvalidFieldName, Json, Kept, List, NotDecodable, NotEncodable,
-    Value,
+    AtRest, Counter, Field, FieldName, InvalidFieldName, Json, Kept, List, NotDecodable,
+    NotEncodable, Value,
 };
 
 #[doc(inline)]
-pub use cookie::{CookieSettings, InvalidCookieName, SameSite};
+pub use sealed::{FieldKeys, Sealed};
+
+#[doc(inline)]
+pub use cookie::{ClearSiteData, CookieSettings, InvalidCookieName, SameSite};
 #[doc(inline)]
 pub use events::{Event, Events};
 #[doc(inline)]
@@ -165,7 +170,7 @@ pub use token::{
 #[doc(inline)]
 pub use address::{AddressPrivacy, InvalidNetwork, Network};
 #[doc(inline)]
-pub use client::{Client, InvalidLabel, Label};
+pub use client::{Client, Difference, InvalidLabel, Label};
 #[doc(inline)]
 pub use device::{Browser, Device, DeviceHeaders, System};
 #[doc(inline)]

@@ -18,7 +18,9 @@
 
 mod moves;
 mod others;
+mod sealed;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,6 +28,7 @@ use std::time::{Duration, Instant};
 use async_lock::Mutex as Turn;
 
 use crate::change::{Change, Operation, Refusal, Writes};
+use crate::client::{Client, Difference};
 use crate::clock::Clock;
 use crate::cookie::Presented;
 use crate::events::Event;
@@ -123,6 +126,16 @@ struct State {
     met: bool,
     /// Writes that no awaited operation has taken along yet.
     waiting: Writes,
+    /// Those of them that seal anew what a session kept whose id changed.
+    moved: Writes,
+    /// What the stand-ins of sealed values stand for, by their numbers.
+    hidden: Vec<(FieldName, Kept)>,
+    /// The client of this request, until the session is here to be compared with.
+    client: Option<Client>,
+    /// How that differs from the client that logged in.
+    differences: Vec<Difference>,
+    /// The fields that were told not to open.
+    told_broken: BTreeSet<FieldName>,
     cookie: CookieChange,
     head: Head,
     touch: Touch,
@@ -149,6 +162,12 @@ struct Live {
     snapshot: Snapshot,
     /// When the snapshot arrived, by our own clock: how old it is, not what time it is.
     arrived: Instant,
+}
+
+/// What a head tells the browser.
+pub(crate) struct Told {
+    pub(crate) set_cookie: Option<String>,
+    pub(crate) clear_site_data: Option<&'static str>,
 }
 
 /// What the next head has to tell the browser.
@@ -193,6 +212,11 @@ impl Visit {
             standing,
             met: false,
             waiting: Writes::new(),
+            moved: Writes::new(),
+            hidden: Vec::new(),
+            client: None,
+            differences: Vec::new(),
+            told_broken: BTreeSet::new(),
             cookie: CookieChange::Nothing,
             head: Head::ToCome,
             touch: desk.settings.touch,
@@ -296,15 +320,13 @@ impl Visit {
 
     /// Sends what waits, unless the handler failed, and says what the head has to tell the browser.
     /// From now on the head counts as left.
-    pub(crate) async fn close(
-        &self,
-        handler_failed: bool,
-    ) -> (Option<String>, Result<(), SessionError>) {
+    pub(crate) async fn close(&self, handler_failed: bool) -> (Told, Result<(), SessionError>) {
         let _turn = self.turn.lock().await;
         let waiting = {
             let mut state = self.state();
             if handler_failed {
-                state.waiting.clear();
+                // The session has moved all the same.
+                state.waiting = std::mem::take(&mut state.moved);
             }
             !state.waiting.is_empty()
         };
@@ -314,10 +336,11 @@ impl Visit {
             Ok(())
         };
         let mut state = self.state();
-        state.waiting.clear();
+        state.drop_what_waits();
         state.head = Head::Left;
         let cookie = &self.desk.settings.cookie;
-        let line = match std::mem::replace(&mut state.cookie, CookieChange::Nothing) {
+        let mut clear_site_data = None;
+        let set_cookie = match std::mem::replace(&mut state.cookie, CookieChange::Nothing) {
             CookieChange::Nothing => None,
             CookieChange::HandOut { token, keep_for, .. } => {
                 Some(cookie.hand_out(&token, keep_for))
@@ -330,16 +353,19 @@ impl Visit {
                 let in_time = grace.is_some_and(|grace| at.elapsed() <= grace);
                 (live && in_time).then(|| cookie.hand_out(&token, keep_for))
             }
-            CookieChange::Remove => Some(cookie.remove()),
+            CookieChange::Remove => {
+                clear_site_data = self.desk.settings.clear_at_logout.header();
+                Some(cookie.remove())
+            }
         };
-        (line, result)
+        (Told { set_cookie, clear_site_data }, result)
     }
 
     /// No head will leave: what the browser was not told of is ended.
     pub(crate) fn give_up(&self) {
         let mut state = self.state();
         state.head = Head::Left;
-        state.waiting.clear();
+        state.drop_what_waits();
         if let CookieChange::HandOut { id, .. } =
             std::mem::replace(&mut state.cookie, CookieChange::Nothing)
         {
@@ -360,9 +386,10 @@ impl Visit {
                 Plan::Create(change) => return self.create_with(&change).await,
                 Plan::Apply { id, token, change, touch } => (id, token, change, touch),
             };
+            let sealed = self.sealed(&id, &change)?;
             let apply = Apply {
                 id: &id,
-                change: &change,
+                change: &sealed,
                 only_if,
                 touch,
                 limits: &self.desk.settings.limits,
@@ -463,6 +490,7 @@ impl Visit {
             state.standing = Standing::Gone;
             return Err(SessionError::Ended);
         }
+        self.compare_clients(state, id, &snapshot);
         if let (Standing::Presented(shown), Some(next)) = (&state.standing, snapshot.next_token)
             && let Some(Issued { token, .. }) = self.desk.mint.reissue(shown, next)
         {
@@ -472,6 +500,38 @@ impl Visit {
         }
         state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         Ok(())
+    }
+
+    /// Says who asks, if there is a cookie to compare with.
+    pub(crate) fn note_client(&self, client: impl FnOnce() -> Client) {
+        if matches!(self.state().standing, Standing::Unopened(_)) {
+            let client = client();
+            self.state().client = Some(client);
+        }
+    }
+
+    /// How the client of this request differs from the one that logged in.
+    pub(crate) async fn differences(&self) -> Result<Vec<Difference>, SessionError> {
+        self.learn().await?;
+        Ok(self.used().differences.clone())
+    }
+
+    /// Once a request, and nothing is done about it.
+    fn compare_clients(&self, state: &mut State, session: SessionId, snapshot: &Snapshot) {
+        let (Some(then), Some(user)) = (&snapshot.client, &snapshot.user) else { return };
+        let Some(now) = state.client.take() else { return };
+        state.differences = then.differences(&now);
+        if state.differences.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            event = "client_changed",
+            %session,
+            differences = ?state.differences,
+            "a session is used by another client than the one that logged in"
+        );
+        let (then, user, differences) = (then.clone(), user.clone(), state.differences.clone());
+        self.desk.tell(|| Event::ClientChanged { session, user, then, now, differences });
     }
 
     /// Looks at what the cookie held, once. Costs no store command.
@@ -614,6 +674,13 @@ impl State {
     /// These writes have arrived. One that was written anew meanwhile goes on waiting.
     fn sent(&mut self, writes: &Writes) {
         self.waiting.retain(|field, value| writes.get(field) != Some(value));
+        self.moved.retain(|field, _| !writes.contains_key(field));
+    }
+
+    /// They were meant for a session that is gone.
+    fn drop_what_waits(&mut self) {
+        self.waiting.clear();
+        self.moved.clear();
     }
 }
 

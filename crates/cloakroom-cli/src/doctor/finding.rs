@@ -122,344 +122,144 @@ pub(crate) enum Act {
     TidyUp,
 }
 
+/// Several servers, and how they are spoken to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Hosts {
+    pub(crate) hosts: Vec<String>,
+    pub(crate) tls: bool,
+    pub(crate) user: Option<String>,
+}
+
 /// What was found. The fields are the details that programs get.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Finding {
-    /// What was found of these servers of several.
-    At {
-        nodes: Vec<String>,
-        what: Box<Self>,
-    },
-    /// The others can do without this server, which is not looked at any further.
-    LeftOut {
-        why: Box<Self>,
-    },
+    // What was found of these servers of several.
+    At { nodes: Vec<String>, all: bool, what: Box<Self> },
+    // The others can do without this server, which is not looked at any further.
+    LeftOut { why: Box<Self> },
 
-    AddressRead {
-        server: String,
-        tls: bool,
-        user: Option<String>,
-        database: i64,
-    },
-    ClusterRead {
-        hosts: Vec<String>,
-        tls: bool,
-        user: Option<String>,
-        primaries: usize,
-        replicas: usize,
-    },
-    SentinelsRead {
-        hosts: Vec<String>,
-        tls: bool,
-        user: Option<String>,
-        primary: String,
-        replicas: usize,
-    },
+    AddressRead { server: String, tls: bool, user: Option<String>, database: i64 },
+    ClusterRead { at: Hosts, primaries: usize, replicas: usize },
+    SentinelsRead { at: Hosts, primary: String, replicas: usize },
     PasswordVisible,
 
-    NameFound {
-        host: String,
-        addresses: Vec<IpAddr>,
-    },
+    NameFound { host: String, addresses: Vec<IpAddr> },
     NameNotNeeded,
-    NameUnknown {
-        host: String,
-        error: String,
-    },
-    NameSilent {
-        host: String,
-        within_ms: Ms,
-    },
+    NameUnknown { host: String, error: String },
+    NameSilent { host: String, within_ms: Ms },
 
-    Connected {
-        address: String,
-    },
-    Refused {
-        address: String,
-    },
-    NoAnswer {
-        address: String,
-        port: u16,
-        within_ms: Ms,
-    },
-    Unreachable {
-        address: String,
-        error: String,
-    },
-    NoSocket {
-        path: PathBuf,
-    },
-    ConnectFailed {
-        address: String,
-        error: String,
-    },
+    Connected { address: String },
+    Refused { address: String },
+    NoAnswer { address: String, port: u16, within_ms: Ms },
+    Unreachable { address: String, error: String },
+    NoSocket { path: PathBuf },
+    ConnectFailed { address: String, error: String },
 
-    Encrypted {
-        protocol: String,
-        cipher: String,
-    },
+    Encrypted { protocol: String, cipher: String },
     StaysHere,
     Plain,
     TlsNeeded,
     TlsNotSpoken,
     UnknownIssuer,
-    WrongName {
-        host: String,
-        presented: Vec<String>,
-    },
-    Expired {
-        since: String,
-        now: String,
-    },
-    NotYetValid {
-        from: String,
-        now: String,
-    },
+    WrongName { host: String, presented: Vec<String> },
+    Expired { since: String, now: String },
+    NotYetValid { from: String, now: String },
     ClientCertificate,
-    NoCommonProtocol {
-        error: String,
-    },
-    NoRoots {
-        error: String,
-    },
-    TlsFailed {
-        error: String,
-    },
+    NoCommonProtocol { error: String },
+    NoRoots { error: String },
+    TlsFailed { error: String },
 
-    Silent {
-        within_ms: Ms,
-    },
+    Silent { within_ms: Ms },
     Closed,
     NotRedis,
 
-    LoggedIn {
-        user: String,
-    },
+    LoggedIn { user: String },
     NoPasswordNeeded,
     Open,
     PasswordMissing,
-    PasswordWrong {
-        user: String,
-    },
-    IamExpired {
-        ago_ms: Ms,
-    },
-    IamRefused {
-        user: String,
-    },
+    PasswordWrong { user: String },
+    IamExpired { ago_ms: Ms },
+    IamRefused { user: String },
     ProtectedMode,
     TooManyClients,
     Loading,
     Busy,
-    NoHello {
-        error: String,
-    },
-    NoDatabase {
-        database: i64,
-        error: String,
-    },
-    LoginRefused {
-        error: String,
-    },
+    NoHello { error: String },
+    NoDatabase { database: i64, error: String },
+    LoginRefused { error: String },
 
-    Quick {
-        count: usize,
-        p50_ms: Ms,
-        p90_ms: Ms,
-        p99_ms: Ms,
-        max_ms: Ms,
-    },
-    Slow {
-        count: usize,
-        p50_ms: Ms,
-        p90_ms: Ms,
-        p99_ms: Ms,
-        max_ms: Ms,
-    },
-    PingDenied {
-        user: String,
-    },
+    Quick { count: usize, p50_ms: Ms, p90_ms: Ms, p99_ms: Ms, max_ms: Ms },
+    Slow { count: usize, p50_ms: Ms, p90_ms: Ms, p99_ms: Ms, max_ms: Ms },
+    PingDenied { user: String },
 
-    Primary {
-        replicas: Option<u64>,
-    },
-    Replica {
-        primary: Option<String>,
-    },
-    ReplicaBehind {
-        replica: String,
-        bytes: u64,
-    },
-    ReplicaOf {
-        primary: Option<String>,
-    },
-    ReplicaUnlinked {
-        primary: Option<String>,
-    },
+    Primary { replicas: Option<u64> },
+    Replica { primary: Option<String> },
+    ReplicaBehind { replica: String, bytes: u64 },
+    ReplicaOf { primary: Option<String> },
+    ReplicaUnlinked { primary: Option<String> },
     Sentinel,
     NoSentinel,
-    SentinelKnows {
-        primary: String,
-    },
-    SentinelKnowsNone {
-        primary: String,
-    },
-    SentinelsDisagree {
-        primary: String,
-    },
-    NoQuorum {
-        error: String,
-    },
-    InfoDenied {
-        error: String,
-    },
+    SentinelKnows { primary: String },
+    SentinelKnowsNone { primary: String },
+    SentinelsDisagree { primary: String },
+    NoQuorum { error: String },
+    InfoDenied { error: String },
 
     NoCluster,
-    ClusterWhole {
-        nodes: u64,
-        shards: u64,
-    },
-    ClusterDown {
-        slots_ok: u64,
-    },
-    SlotsMissing {
-        assigned: u64,
-    },
-    ClusterUnseen {
-        error: String,
-    },
-    UrlOfOne {
-        shards: u64,
-    },
+    ClusterWhole { nodes: u64, shards: u64 },
+    ClusterDown { slots_ok: u64 },
+    SlotsMissing { assigned: u64 },
+    ClusterUnseen { error: String },
+    UrlOfOne { shards: u64 },
     NoNodeOfACluster,
     NodesDisagree,
-    NoReplicaOf {
-        primaries: Vec<String>,
-    },
+    NoReplicaOf { primaries: Vec<String> },
 
-    VersionTested {
-        engine: String,
-        version: String,
-    },
-    VersionUntested {
-        engine: String,
-        version: String,
-    },
-    VersionTooOld {
-        engine: String,
-        version: String,
-    },
+    VersionTested { engine: String, version: String },
+    VersionUntested { engine: String, version: String },
+    VersionTooOld { engine: String, version: String },
     VersionUnknown,
-    ClockDiffers {
-        by_ms: Ms,
-    },
+    ClockDiffers { by_ms: Ms },
 
-    MemoryGood {
-        used: u64,
-        limit: u64,
-        policy: String,
-    },
-    MemoryUnlimited {
-        used: u64,
-    },
-    MemoryNearlyFull {
-        used: u64,
-        limit: u64,
-        percent: u64,
-    },
-    MemoryFull {
-        used: u64,
-        limit: u64,
-    },
-    Evicts {
-        policy: String,
-    },
+    MemoryGood { used: u64, limit: u64, policy: String },
+    MemoryUnlimited { used: u64 },
+    MemoryNearlyFull { used: u64, limit: u64, percent: u64 },
+    MemoryFull { used: u64, limit: u64 },
+    Evicts { policy: String },
     EvictsSoonest,
     MemoryUnseen,
 
     AppendOnly,
     Snapshots,
-    NotPersisted {
-        up_seconds: u64,
-    },
-    PersistenceFailing {
-        what: String,
-    },
+    NotPersisted { up_seconds: u64 },
+    PersistenceFailing { what: String },
     PersistenceUnseen,
 
-    AllPermitted {
-        commands: usize,
-    },
-    CommandsDenied {
-        user: String,
-        commands: Vec<String>,
-    },
-    KeysDenied {
-        user: String,
-        prefix: String,
-    },
-    PermissionsUnseen {
-        error: String,
-    },
+    AllPermitted { commands: usize },
+    CommandsDenied { user: String, commands: Vec<String> },
+    KeysDenied { user: String, prefix: String },
+    PermissionsUnseen { error: String },
 
-    Rehearsed {
-        prefix: String,
-    },
+    Rehearsed { prefix: String },
     NoReplicas,
     Misconfigured,
-    RehearsalFailed {
-        action: Act,
-        error: String,
-    },
-    RehearsalWrong {
-        action: Act,
-        expected: String,
-        found: String,
-    },
-    LeftBehind {
-        keys: Vec<String>,
-    },
+    RehearsalFailed { action: Act, error: String },
+    RehearsalWrong { action: Act, expected: String, found: String },
+    LeftBehind { keys: Vec<String> },
 
-    FolderFound {
-        path: PathBuf,
-    },
-    FolderMissing {
-        path: PathBuf,
-    },
-    FolderNotAccessible {
-        path: PathBuf,
-        error: String,
-    },
-    FolderOpen {
-        path: PathBuf,
-        mode: String,
-    },
-    KeyKept {
-        path: PathBuf,
-    },
-    KeyMissing {
-        path: PathBuf,
-    },
-    KeyOpen {
-        path: PathBuf,
-        mode: String,
-    },
-    SessionsOpened {
-        records: usize,
-    },
-    SessionsInUse {
-        holder: Option<u32>,
-    },
-    SessionsNewer {
-        error: String,
-    },
-    SessionsDamaged {
-        error: String,
-    },
-    SessionsNotAccessible {
-        error: String,
-    },
+    FolderFound { path: PathBuf },
+    FolderMissing { path: PathBuf },
+    FolderNotAccessible { path: PathBuf, error: String },
+    FolderOpen { path: PathBuf, mode: String },
+    KeyKept { path: PathBuf },
+    KeyMissing { path: PathBuf },
+    KeyOpen { path: PathBuf, mode: String },
+    SessionsOpened { records: usize },
+    SessionsInUse { holder: Option<u32> },
+    SessionsNewer { error: String },
+    SessionsDamaged { error: String },
+    SessionsNotAccessible { error: String },
 }
 
 impl Finding {

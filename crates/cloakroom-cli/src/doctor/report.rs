@@ -129,7 +129,7 @@ pub(crate) fn json(target: &str, steps: &[Step], phrases: &Phrases) -> serde_jso
     let finding = |finding: &Finding| {
         let (code, verdict) = finding.code();
         let (nodes, finding) = match finding {
-            Finding::At { nodes, what } => (Some(nodes), &**what),
+            Finding::At { nodes, what, .. } => (Some(nodes), &**what),
             finding => (None, finding),
         };
         let words = (phrases.words)(finding);

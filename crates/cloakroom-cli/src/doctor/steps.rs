@@ -7,7 +7,7 @@ use cloakroom_redis::{Kind, Named, RedisSettings, Tls};
 
 use crate::args::Doctor;
 use crate::doctor::Book;
-use crate::doctor::finding::Finding;
+use crate::doctor::finding::{Finding, Hosts};
 use crate::doctor::nodes::{self, Duty, Node, Terms};
 use crate::doctor::{permissions, rehearsal, server, watch};
 
@@ -103,10 +103,12 @@ fn address_of(named: &Named, nodes: &[Node]) -> Finding {
         Kind::One => {
             Finding::AddressRead { server: hosts.join(","), tls, user, database: named.database }
         }
-        Kind::Cluster => Finding::ClusterRead { hosts, tls, user, primaries, replicas },
+        Kind::Cluster => {
+            Finding::ClusterRead { at: Hosts { hosts, tls, user }, primaries, replicas }
+        }
         Kind::Sentinels { primary, .. } => {
             let primary = primary.clone();
-            Finding::SentinelsRead { hosts, tls, user, primary, replicas }
+            Finding::SentinelsRead { at: Hosts { hosts, tls, user }, primary, replicas }
         }
     }
 }

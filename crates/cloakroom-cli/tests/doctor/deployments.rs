@@ -141,7 +141,7 @@ fn nodes_that_disagree_and_shards_without_replicas_are_told() {
     eventually(LONG, up).expect("the cluster comes up");
     let url = format!("redis+cluster://{},{}", name(&nodes[0]), name(&nodes[1]));
     let report = examine(&url, "cluster.no_replica");
-    assert_eq!(report.find("cluster.no_replica")["details"]["primaries"][1].is_string(), true);
+    assert!(report.find("cluster.no_replica")["details"]["primaries"][1].is_string());
 
     // A way to the first node on which it takes itself for the owner of everything.
     let [all, other] = [&nodes[0], &nodes[1]].map(|node| format!(":{}\r\n", node.port()));

@@ -17,9 +17,10 @@ use crate::metrics::measured;
 const SEEN: Duration = Duration::from_secs(60);
 
 fn program(name: &str) -> PathBuf {
-    let folder = std::env::var_os("CLOAKROOM_TEST_PROMETHEUS");
-    let folder = folder.expect("no Prometheus: run `cargo xtask test`, which fetches it");
-    Path::new(&folder).join(name)
+    let promtool = std::env::var_os("CLOAKROOM_TEST_PROMTOOL");
+    let promtool = promtool.expect("no Prometheus: run `cargo xtask test`, which fetches it");
+    // Both come in one package.
+    Path::new(&promtool).with_file_name(name)
 }
 
 fn deploy() -> PathBuf {

@@ -25,4 +25,5 @@ mod killed;
 mod matrix;
 mod metrics;
 mod in_prometheus;
+mod by_another_clock;
 mod readme;

@@ -261,8 +261,10 @@ impl Shard {
         let record = Record { content: Some(session), expires_at, indexed_until };
         self.keep(id, &record);
         // There: it was put in three lines above.
-        let Some(Content { user, life, fields, .. }) = record.content else { unreachable!() };
-        Snapshot { user, life, expires_at, now, fields, next_token: None }
+        let Some(Content { user, life, client, fields, .. }) = record.content else {
+            unreachable!()
+        };
+        Snapshot { user, life, expires_at, now, client, fields, next_token: None }
     }
 
     /// The one place where records, index and the sweeper's order are written together.

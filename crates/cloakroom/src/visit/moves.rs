@@ -1,5 +1,6 @@
 //! How a visit comes to a token: a first write, a login, a rotation; and how it gives one up.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::{CookieChange, Desk, Head, Live, Standing, Visit, keep_for};
@@ -30,17 +31,21 @@ impl Visit {
         terms: LoginTerms,
     ) -> Result<LogIn, SessionError> {
         let _turn = self.turn.lock().await;
+        let mut anothers = false;
         let (old, token) = {
             let mut state = self.used();
             state.before_a_new_token()?;
             self.open(&mut state);
             match &state.standing {
                 Standing::Presented(issued) => (Some(issued.id), self.shown(&state, issued)),
-                Standing::Live(live) => (Some(live.id), None),
+                Standing::Live(live) => {
+                    anothers = live.snapshot.user.as_ref().is_some_and(|before| before != user);
+                    (Some(live.id), None)
+                }
                 Standing::Unopened(_) | Standing::Newcomer => (None, None),
                 Standing::Gone => {
                     // What waited was meant for the session that is gone.
-                    state.waiting.clear();
+                    state.drop_what_waits();
                     (None, None)
                 }
             }
@@ -51,10 +56,11 @@ impl Visit {
         let lifetime = terms.remembered.unwrap_or(settings.lifetime);
         let remembered = terms.remembered.is_some();
         let issued = self.desk.mint.issue_for(user.as_str())?;
-        let writes = self.used().waiting.clone();
+        let waiting = self.used().waiting.clone();
+        let (writes, fields) = self.sealed_login(&issued.id, waiting.clone(), terms.fields)?;
         let done = match old {
             None => {
-                let fields = self.fields_of_a_fresh_login(&writes, &terms.fields)?;
+                let fields = self.fields_of_a_fresh_login(&writes, &fields)?;
                 let new = Create {
                     id: &issued.id,
                     lifetime,
@@ -70,10 +76,13 @@ impl Visit {
                     lifetime,
                     remembered,
                     carried: &settings.carried_into_login,
-                    fields: &terms.fields,
+                    fields: &fields,
                 };
                 let limits = &settings.limits;
-                let (new, writes) = (&issued.id, &writes);
+                // What waited for another user's session stays here: should that have expired
+                // meanwhile, the store would take it for a newcomer's.
+                let nothing = Writes::new();
+                let (new, writes) = (&issued.id, if anothers { &nothing } else { &writes });
                 let rotate = Rotate { old: &old, new, writes, limits, why, token };
                 let mut rotated = self.rotate_to(rotate).await?;
                 if rotated == Rotated::Stolen {
@@ -100,7 +109,7 @@ impl Visit {
         tracing::info!(event = "logged_in", session = %issued.id, "logged in");
         let (user, session) = (user.clone(), issued.id);
         self.desk.tell(|| Event::LoggedIn { user, session, instead_of: old, pushed_out });
-        self.moved_in(issued, snapshot, &writes)?;
+        self.moved_in(issued, old.as_ref(), snapshot, &waiting)?;
         Ok(LogIn::Done)
     }
 
@@ -140,7 +149,8 @@ impl Visit {
             }
         };
         let issued = self.desk.mint.issue(old.tag())?;
-        let writes = self.used().waiting.clone();
+        let waiting = self.used().waiting.clone();
+        let (writes, _) = self.sealed_login(&issued.id, waiting.clone(), Fields::new())?;
         let limits = &self.desk.settings.limits;
         let (new, why) = (&issued.id, Why::Renewal);
         let rotate = Rotate { old: &old, new, writes: &writes, limits, why, token };
@@ -148,7 +158,7 @@ impl Visit {
             Rotated::Done(snapshot, _) => {
                 tracing::info!(event = "rotated", session = %issued.id, was = %old, "rotated");
                 self.desk.tell(|| Event::Rotated { old, new: issued.id });
-                self.moved_in(issued, snapshot, &writes)
+                self.moved_in(issued, Some(&old), snapshot, &waiting)
             }
             Rotated::Refused(refusal) => {
                 self.used().met = true;
@@ -179,14 +189,14 @@ impl Visit {
                 Standing::Live(live) => (live.id, false),
                 // Logging out nobody makes nothing and clears nothing.
                 Standing::Unopened(_) | Standing::Newcomer | Standing::Gone => {
-                    state.waiting.clear();
+                    state.drop_what_waits();
                     return Ok(());
                 }
             }
         };
         let ended = self.ask(Kind::LogOut, Some(&id), |store, p| store.end(&id, p)).await?;
         let mut state = self.used();
-        state.waiting.clear();
+        state.drop_what_waits();
         match ended {
             Ended::Now => {
                 tracing::info!(event = "logged_out", session = %id, "logged out");
@@ -218,6 +228,14 @@ impl Visit {
         }
         self.desk.may_create()?;
         let issued = self.desk.mint.issue_anonymous()?;
+        let fields = match self.sealed(&issued.id, change)? {
+            Cow::Borrowed(_) => fields,
+            // What is sealed is as long as what stood in for it, so this is allowed as well.
+            Cow::Owned(sealed) => match sealed.apply(&Fields::new(), &settings.limits) {
+                Ok((fields, _)) => fields,
+                Err(_) => return Err(SessionError::Ended),
+            },
+        };
         let lifetime = settings.anonymous;
         let new =
             Create { id: &issued.id, lifetime, remembered: false, fields: &fields, login: None };
@@ -228,7 +246,7 @@ impl Visit {
         tracing::info!(event = "created", session = %issued.id, "an anonymous session was made");
         self.desk.meters.created_anonymous.increment(1);
         self.desk.tell(|| Event::Created { session: issued.id });
-        self.moved_in(issued, snapshot, &change.writes)?;
+        self.moved_in(issued, None, snapshot, &change.writes)?;
         Ok(Performed::Done(answer))
     }
 
@@ -265,6 +283,7 @@ impl Visit {
     fn moved_in(
         &self,
         issued: Issued,
+        instead_of: Option<&SessionId>,
         snapshot: Snapshot,
         sent: &Writes,
     ) -> Result<(), SessionError> {
@@ -277,8 +296,11 @@ impl Visit {
         let keep_for = keep_for(&snapshot);
         let Issued { token, id, .. } = issued;
         state.cookie = CookieChange::HandOut { token, id, keep_for };
-        state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         state.sent(sent);
+        if let Some(old) = instead_of {
+            self.seal_anew(&mut state, old, &snapshot);
+        }
+        state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         Ok(())
     }
 }

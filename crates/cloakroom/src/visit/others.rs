@@ -64,7 +64,7 @@ impl Visit {
                 self.desk.meters.revoked.increment(count);
                 self.desk.tell(|| Event::Revoked { user: user.clone(), by: Some(own), count });
                 if which == Which::All || which == Which::One(&own) {
-                    state.waiting.clear();
+                    state.drop_what_waits();
                     state.cookie = CookieChange::Remove;
                     state.standing = Standing::Newcomer;
                 }

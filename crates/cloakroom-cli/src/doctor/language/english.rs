@@ -1,7 +1,7 @@
 //! What the doctor says in English.
 
 use super::{Phrases, Tally, Words};
-use crate::doctor::finding::{Act, Finding, Part, Verdict};
+use crate::doctor::finding::{Act, Finding, Hosts, Part, Verdict};
 
 pub(crate) static PHRASES: Phrases =
     Phrases { title, verdict, next: "Next: ", words, summary, unreadable };
@@ -91,9 +91,12 @@ fn words(finding: &Finding) -> Words {
     use Finding::*;
     use Words as W;
     match finding {
-        At { nodes, what } => {
+        At { nodes, all, what } => {
             let Words { reason, next } = words(what);
-            Words { reason: format!("{}: {reason}", nodes.join(", ")), next }
+            let who = if *all { format!("All {}", nodes.len()) } else { nodes.join(", ") };
+            // Some say it themselves.
+            let said = reason.starts_with(&who);
+            Words { reason: if said { reason } else { format!("{who}: {reason}") }, next }
         }
         LeftOut { why } => {
             let Words { reason, next } = words(why);
@@ -104,13 +107,13 @@ fn words(finding: &Finding) -> Words {
         AddressRead { server, tls, user, database } => W::fine(format!(
             "{server}, {}, {}, database {database}", with_tls(*tls), as_user(user.as_deref()),
         )),
-        ClusterRead { hosts, tls, user, primaries: 0, .. } => W::fine(format!(
+        ClusterRead { at: Hosts { hosts, tls, user }, primaries: 0, .. } => W::fine(format!(
             "A cluster at {}, {}, {}; none of these says yet who belongs to it", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
         )),
-        ClusterRead { hosts, tls, user, primaries, replicas } => W::fine(format!(
+        ClusterRead { at: Hosts { hosts, tls, user }, primaries, replicas } => W::fine(format!(
             "A cluster at {}, {}, {}: {primaries} primaries and {replicas} replicas", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
         )),
-        SentinelsRead { hosts, tls, user, primary, replicas } => W::fine(format!(
+        SentinelsRead { at: Hosts { hosts, tls, user }, primary, replicas } => W::fine(format!(
             "The primary {primary} and {replicas} replicas, known to the sentinels at {}, {}, {}", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
         )),
         PasswordVisible => W::act(

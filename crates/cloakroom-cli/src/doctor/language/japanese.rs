@@ -1,7 +1,7 @@
 //! What the doctor says in Japanese.
 
 use super::{Phrases, Tally, Words};
-use crate::doctor::finding::{Act, Finding, Part, Verdict};
+use crate::doctor::finding::{Act, Finding, Hosts, Part, Verdict};
 
 pub(crate) static PHRASES: Phrases =
     Phrases { title, verdict, next: "対処: ", words, summary, unreadable };
@@ -86,9 +86,12 @@ fn words(finding: &Finding) -> Words {
     use Finding::*;
     use Words as W;
     match finding {
-        At { nodes, what } => {
+        At { nodes, all, what } => {
             let Words { reason, next } = words(what);
-            Words { reason: format!("{}: {reason}", nodes.join(", ")), next }
+            let who = if *all { format!("全 {} 台", nodes.len()) } else { nodes.join(", ") };
+            // Some say it themselves.
+            let said = reason.starts_with(&who);
+            Words { reason: if said { reason } else { format!("{who}: {reason}") }, next }
         }
         LeftOut { why } => {
             let Words { reason, next } = words(why);
@@ -99,13 +102,13 @@ fn words(finding: &Finding) -> Words {
         AddressRead { server, tls, user, database } => W::fine(format!(
             "{server}、{}、{}、データベース {database}", with_tls(*tls), as_user(user.as_deref()),
         )),
-        ClusterRead { hosts, tls, user, primaries: 0, .. } => W::fine(format!(
+        ClusterRead { at: Hosts { hosts, tls, user }, primaries: 0, .. } => W::fine(format!(
             "クラスター {}、{}、{} (構成はまだどのノードからも分かりません)", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
         )),
-        ClusterRead { hosts, tls, user, primaries, replicas } => W::fine(format!(
+        ClusterRead { at: Hosts { hosts, tls, user }, primaries, replicas } => W::fine(format!(
             "クラスター {}、{}、{} (プライマリー {primaries} 台、レプリカ {replicas} 台)", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
         )),
-        SentinelsRead { hosts, tls, user, primary, replicas } => W::fine(format!(
+        SentinelsRead { at: Hosts { hosts, tls, user }, primary, replicas } => W::fine(format!(
             "Sentinel {}、{}、{} (プライマリー {primary}、レプリカ {replicas} 台)", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
         )),
         PasswordVisible => W::act(
