@@ -339,11 +339,11 @@ pub(crate) fn peeked(id: &SessionId, value: Value) -> Result<Option<Record>, Gar
     if *outcome != *b"done" {
         return words.gone(&outcome, None, None).map(|reply| reply.outcome);
     }
-    let (Snapshot { user, life, expires_at, fields, .. }, _) = words.session()?;
+    let (Snapshot { user, life, expires_at, client, fields, .. }, _) = words.session()?;
     let mut bytes = id.to_bytes();
     bytes[0] = if user.is_some() { b'u' } else { b'a' };
     let id = SessionId::from_bytes(&bytes).ok_or(Garbled("an id of no kind"))?;
-    Ok(Some(Record { id, user, life, expires_at, client: words.client, fields }))
+    Ok(Some(Record { id, user, life, expires_at, client, fields }))
 }
 
 pub(crate) fn restored(value: Value) -> Result<Restored, Garbled> {
@@ -383,14 +383,12 @@ fn ids(beside: &SessionId, answer: Option<Kept>) -> Result<Vec<SessionId>, Garbl
 /// The lines of a reply, one after the other.
 struct Words {
     words: std::vec::IntoIter<Value>,
-    /// Read in passing, where a script says it.
-    client: Option<Client>,
 }
 
 impl Words {
     fn of(value: Value) -> Result<Self, Garbled> {
         match value {
-            Value::Array(words) => Ok(Self { words: words.into_iter(), client: None }),
+            Value::Array(words) => Ok(Self { words: words.into_iter() }),
             _ => Err(Garbled("no list")),
         }
     }
@@ -429,7 +427,7 @@ impl Words {
         let expires_at = self.time()?;
         let answer = self.next().ok_or(Garbled("too short"))?.map(Kept);
         let (mut life, mut user, mut fields) = (None, None, Fields::new());
-        let mut next_token = None;
+        let (mut client, mut next_token) = (None, None);
         while let Some(name) = self.next() {
             let name = name.ok_or(Garbled("a field without a name"))?;
             match &*name {
@@ -439,7 +437,7 @@ impl Words {
                     let next = self.text()?.parse().map_err(|_| Garbled("no generation"))?;
                     next_token = Some(Generation(next));
                 }
-                b"~client" => self.client = Some(Client::from_text(&self.text()?)),
+                b"~client" => client = Some(Client::from_text(&self.text()?)),
                 _ => {
                     let value = self.bytes()?;
                     // A name that no application of ours can have written is not handed to one.
@@ -451,7 +449,7 @@ impl Words {
             }
         }
         let life = life.ok_or(Garbled("a session without a life"))?;
-        Ok((Snapshot { user, life, expires_at, now, fields, next_token }, answer))
+        Ok((Snapshot { user, life, expires_at, now, client, fields, next_token }, answer))
     }
 
     fn refusal(&mut self, limits: &Limits) -> Result<Refusal, Garbled> {

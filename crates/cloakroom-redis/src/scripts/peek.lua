@@ -13,9 +13,4 @@ looks_only = true
 local user = redis.pcall('HGET', KEYS[1], '~user')
 local session, why, what = find(KEYS[1], type(user) == 'string' and KEYS[2] or nil, math.huge)
 if not session then return { why, what } end
-local lines = reply('done', session, expiry_of(KEYS[1]))
-if session.client then
-  lines[#lines + 1] = '~client'
-  lines[#lines + 1] = session.client
-end
-return lines
+return reply('done', session, expiry_of(KEYS[1]))

@@ -256,6 +256,10 @@ local function reply(outcome, session, expires, answer)
   if session.user then
     lines[7], lines[8] = '~user', session.user
   end
+  if session.client then
+    lines[#lines + 1] = '~client'
+    lines[#lines + 1] = session.client
+  end
   if session.next_token then
     lines[#lines + 1] = '~next'
     lines[#lines + 1] = session.next_token
