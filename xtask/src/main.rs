@@ -4,13 +4,18 @@
 
 mod step;
 mod python;
+mod apt;
 mod servers;
 mod browser;
+mod extras;
 mod test;
 mod dependencies;
 mod security;
 mod check;
+mod peers;
 mod bench;
+mod fuzz;
+mod mutants;
 
 use std::process::ExitCode;
 
@@ -24,10 +29,16 @@ usage: cargo xtask <command>
   servers                  find or fetch the test servers, print the variables that point to them;
                            to run tests by hand: export $(cargo xtask servers)
   screenshots              pictures of every page of the demo, into target/screenshots
+  bench [--quick]          the tutorial's page beside its peers, its figures to reach, what sessions cost
+                           in Redis; an hour (quick: some minutes), and replaces docs/performance.md
   bench embedded [N]       figures of the embedded store, with up to N sessions (2,000,000); takes
                            minutes, and replaces docs/performance-embedded.md
   bench users [N]          figures of N sessions of one user on Redis (100,000); a minute, and replaces
                            docs/performance-users.md
+  fuzz [TARGET] [--seconds N]  libFuzzer on one target of fuzz/, or on each, for 60 s; takes a C++
+                           compiler
+  mutants [FILE]...        whether a test notices each small change of the code that a lock is made of;
+                           takes hours, and cargo-mutants
   help                     this text
 
 environment:
@@ -50,7 +61,12 @@ fn main() -> ExitCode {
         ["security-matrix"] => security::write(),
         ["screenshots"] => test::screenshots(),
         ["servers"] => servers::print(),
+        ["bench", flags @ ..] if flags.iter().all(|flag| flag.starts_with("--")) => {
+            bench::pages(flags)
+        }
         ["bench", name, rest @ ..] => bench::bench(name, rest),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
+        ["mutants", files @ ..] => mutants::mutants(files),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

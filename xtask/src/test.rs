@@ -4,6 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::browser;
+use crate::extras;
 use crate::servers::{self, Servers};
 use crate::step::{Result, ask, cargo, root, run, say};
 
@@ -41,7 +42,7 @@ pub(crate) fn screenshots() -> Result {
     Ok(())
 }
 
-/// Servers, and a browser.
+/// Servers, a browser, and what a few tests need besides.
 fn servers() -> Result<Servers> {
     let browser = browser::find_or_install()?;
     let mut servers = servers::find_or_fetch()?;
@@ -53,6 +54,7 @@ fn servers() -> Result<Servers> {
             servers.left_out.push(format!("the demo in a browser ({reason})"));
         }
     }
+    extras::find_or_fetch(&mut servers);
     for (name, value) in &servers.variables {
         say(format!("{name}={value}"));
     }

@@ -19,6 +19,7 @@ use redis::{
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::meters::Meters;
 use crate::settings::{Backoff, Credentials};
 use crate::start::{Survey, Who};
 
@@ -38,6 +39,7 @@ pub(crate) struct Dial {
     pub(crate) primaries_only: bool,
     /// What is looked at once, at the first connection; not at a sentinel.
     pub(crate) survey: Option<Arc<Survey>>,
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl Dial {
@@ -79,6 +81,8 @@ struct Current {
     number: u64,
     /// How many attempts have failed since the last that did not.
     failures: u32,
+    /// Whether one has succeeded.
+    connected: bool,
     /// Before that nobody connects.
     rests_until: Option<Instant>,
 }
@@ -184,7 +188,13 @@ impl Line {
     }
 
     fn tried(&self, succeeded: bool) {
+        let meters = &self.0.dial.meters;
         let mut current = self.lock();
+        if succeeded {
+            meters.connected(std::mem::replace(&mut current.connected, true));
+        } else {
+            meters.not_connected();
+        }
         current.failures = if succeeded { 0 } else { current.failures.saturating_add(1) };
         let rest = self.0.dial.reconnect.rest(current.failures);
         current.rests_until = (!succeeded).then(|| Instant::now() + rest);
@@ -297,9 +307,15 @@ impl Connection {
     /// first that is an error instead of all.
     pub(crate) async fn ask(&mut self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
         let count = commands.len();
+        let meters = &self.line.0.dial.meters;
+        meters.sent(commands);
+        tracing::trace!(event = "trip", node = %self.line.addr());
         let waits = Waits::begin(&self.silence, &self.line, self.number);
         let answers = self.connection.send_packed_commands(commands, 0, count).await;
         waits.answered();
+        if let Ok(answers) = &answers {
+            meters.received(answers);
+        }
         let answers =
             answers.and_then(|answers| answers.into_iter().map(Value::extract_error).collect());
         if let Err(error) = &answers

@@ -39,6 +39,7 @@ use crate::change::Limits;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::cookie::presented;
+use crate::meters::Kind;
 use crate::outcome::SessionError;
 use crate::session::Session;
 use crate::settings::Settings;
@@ -103,7 +104,8 @@ impl Manager {
 
     /// Whether the store answers, within the patience of one request.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.desk.store.check(Patience(self.desk.settings.patience)).await
+        let patience = Patience(self.desk.settings.patience);
+        self.desk.measured(Kind::Check, None, self.desk.store.check(patience)).await
     }
 
     /// Begins a request, with the values of its `Cookie` lines, all of them. Asks nothing of the

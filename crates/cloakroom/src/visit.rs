@@ -34,11 +34,12 @@ use crate::cookie::Presented;
 use crate::events::Event;
 use crate::expiry::{Timestamp, Touch};
 use crate::field::{FieldName, Kept};
+use crate::meters::{Answered, Kind, Meters};
 use crate::outcome::{Performed, SessionError};
 use crate::rate::{Bucket, Permission};
 use crate::rotation::Shown;
 use crate::settings::Settings;
-use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, User};
+use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, StoreError, User};
 use crate::token::{Issued, SessionId, Tag, Token, TokenMint};
 
 pub(crate) use moves::LoginTerms;
@@ -50,6 +51,7 @@ pub(crate) struct Desk {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mint: TokenMint,
     pub(crate) settings: Settings,
+    pub(crate) meters: Meters,
     /// What strangers may still make.
     newcomers: Option<Bucket>,
 }
@@ -62,7 +64,7 @@ impl Desk {
         clock: Clock,
     ) -> Self {
         let newcomers = settings.newcomers.map(|rate| Bucket::full(rate, clock));
-        Self { store, mint, settings, newcomers }
+        Self { store, mint, settings, meters: Meters::new(), newcomers }
     }
 
     /// Before an anonymous session is made.
@@ -79,7 +81,24 @@ impl Desk {
                 self.tell(|| Event::TooManyNewcomers);
             }
         }
+        self.meters.newcomers_refused.increment(1);
         Err(SessionError::TooManyNewcomers)
+    }
+
+    /// Waits for an answer that no visit waits for.
+    pub(crate) async fn measured<T: Answered>(
+        &self,
+        kind: Kind,
+        session: Option<&SessionId>,
+        answer: Answer<'_, T>,
+    ) -> Result<T, StoreError> {
+        self.meters.begin(kind, session, Instant::now()).wait_for(answer).await
+    }
+
+    /// Ends a session that nobody was told of, at best effort.
+    fn abandon(&self, id: SessionId) {
+        self.meters.abandoned.increment(1);
+        self.store.abandon(id);
     }
 
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
@@ -351,7 +370,7 @@ impl Visit {
             std::mem::replace(&mut state.cookie, CookieChange::Nothing)
         {
             tracing::info!(event = "abandoned", session = %id, "nobody was told of a new session");
-            self.desk.store.abandon(id);
+            self.desk.abandon(id);
         }
     }
 
@@ -376,7 +395,8 @@ impl Visit {
                 limits: &self.desk.settings.limits,
                 token,
             };
-            let applied = self.ask(|store, patience| store.apply(apply, patience)).await?;
+            let kind = if change.is_read() { Kind::Read } else { Kind::Write };
+            let applied = self.ask(kind, Some(&id), |store, p| store.apply(apply, p)).await?;
             let mut state = self.used();
             let first = matches!(state.standing, Standing::Presented(_)) && !state.met;
             match applied {
@@ -399,6 +419,7 @@ impl Visit {
                 }
                 // A newcomer with an old cookie: plan again.
                 Applied::Unknown if first => {
+                    self.desk.meters.expired.increment(1);
                     self.desk.tell(|| Event::Expired { session: id });
                     tracing::debug!(event = "unknown", session = %id, "no such session");
                     state.standing = Standing::Newcomer;
@@ -520,6 +541,7 @@ impl Visit {
                 Some(issued) => Standing::Presented(issued),
                 None => {
                     tracing::info!(event = "not_ours", "a cookie held no token of ours");
+                    self.desk.meters.not_ours.increment(1);
                     self.desk.tell(|| Event::NotOurs);
                     Standing::Newcomer
                 }
@@ -547,13 +569,16 @@ impl Visit {
             "an old token came whose successor somebody else has: its cookie was copied, and the \
              session was ended"
         );
+        self.desk.meters.stolen.increment(1);
         self.desk.tell(|| Event::Stolen { session: id });
         state.standing = Standing::Gone;
     }
 
     /// Asks the store, within what is left of this request's patience.
-    async fn ask<'a, T>(
+    async fn ask<'a, T: Answered>(
         &'a self,
+        kind: Kind,
+        session: Option<&SessionId>,
         verb: impl FnOnce(&'a dyn Store, Patience) -> Answer<'a, T>,
     ) -> Result<T, SessionError> {
         let patience = self.desk.settings.patience;
@@ -563,10 +588,11 @@ impl Visit {
             if state.head == Head::Left { patience } else { patience.saturating_sub(state.waited) }
         };
         if left.is_zero() {
-            return Err(SessionError::OutOfPatience);
+            return Err(self.desk.meters.not_asked(kind));
         }
         let asked = Asked { visit: self, at: Instant::now() };
-        let answer = verb(&*self.desk.store, Patience(left)).await;
+        let asking = self.desk.meters.begin(kind, session, asked.at);
+        let answer = asking.wait_for(verb(&*self.desk.store, Patience(left))).await;
         drop(asked);
         answer.map_err(|error| {
             tracing::warn!(event = "store_failed", %error, "the session store failed");

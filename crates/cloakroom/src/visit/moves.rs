@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use super::{CookieChange, Head, Live, Standing, Visit, keep_for};
+use super::{CookieChange, Desk, Head, Live, Standing, Visit, keep_for};
 use crate::change::{Change, Fields, Rejection, Writes};
 use crate::client::Client;
 use crate::events::Event;
 use crate::expiry::Lifetime;
+use crate::meters::Kind;
 use crate::outcome::{LogIn, Performed, SessionError};
 use crate::store::{
-    Create, Created, Ended, Happened, Login, Rotate, Rotated, SessionLimit, Snapshot, Store,
-    StoreError, User, Why,
+    Create, Created, Ended, Happened, Login, Rotate, Rotated, SessionLimit, Snapshot, StoreError,
+    User, Why,
 };
 use crate::token::{Issued, SessionId};
 
@@ -30,13 +31,17 @@ impl Visit {
         terms: LoginTerms,
     ) -> Result<LogIn, SessionError> {
         let _turn = self.turn.lock().await;
+        let mut anothers = false;
         let (old, token) = {
             let mut state = self.used();
             state.before_a_new_token()?;
             self.open(&mut state);
             match &state.standing {
                 Standing::Presented(issued) => (Some(issued.id), self.shown(&state, issued)),
-                Standing::Live(live) => (Some(live.id), None),
+                Standing::Live(live) => {
+                    anothers = live.snapshot.user.as_ref().is_some_and(|before| before != user);
+                    (Some(live.id), None)
+                }
                 Standing::Unopened(_) | Standing::Newcomer => (None, None),
                 Standing::Gone => {
                     // What waited was meant for the session that is gone.
@@ -63,7 +68,7 @@ impl Visit {
                     fields: &fields,
                     login: Some(login),
                 };
-                self.create(new).await?
+                self.create(Kind::LogIn, new).await?
             }
             Some(old) => {
                 let why = Why::Login {
@@ -74,7 +79,10 @@ impl Visit {
                     fields: &fields,
                 };
                 let limits = &settings.limits;
-                let (new, writes) = (&issued.id, &writes);
+                // What waited for another user's session stays here: should that have expired
+                // meanwhile, the store would take it for a newcomer's.
+                let nothing = Writes::new();
+                let (new, writes) = (&issued.id, if anothers { &nothing } else { &writes });
                 let rotate = Rotate { old: &old, new, writes, limits, why, token };
                 let mut rotated = self.rotate_to(rotate).await?;
                 if rotated == Rotated::Stolen {
@@ -96,6 +104,8 @@ impl Visit {
             self.desk.tell(|| Event::LimitReached { user: user.clone() });
             return Ok(LogIn::Full);
         };
+        self.desk.meters.created_by_login.increment(1);
+        self.desk.meters.pushed_out.increment(pushed_out.len() as u64);
         tracing::info!(event = "logged_in", session = %issued.id, "logged in");
         let (user, session) = (user.clone(), issued.id);
         self.desk.tell(|| Event::LoggedIn { user, session, instead_of: old, pushed_out });
@@ -184,12 +194,13 @@ impl Visit {
                 }
             }
         };
-        let ended = self.ask(|store, patience| store.end(&id, patience)).await?;
+        let ended = self.ask(Kind::LogOut, Some(&id), |store, p| store.end(&id, p)).await?;
         let mut state = self.used();
         state.drop_what_waits();
         match ended {
             Ended::Now => {
                 tracing::info!(event = "logged_out", session = %id, "logged out");
+                self.desk.meters.logged_out.increment(1);
                 self.desk.tell(|| Event::LoggedOut { session: id });
                 state.cookie = CookieChange::Remove;
                 state.standing = Standing::Newcomer;
@@ -228,11 +239,12 @@ impl Visit {
         let lifetime = settings.anonymous;
         let new =
             Create { id: &issued.id, lifetime, remembered: false, fields: &fields, login: None };
-        let Some((snapshot, _)) = self.create(new).await? else {
+        let Some((snapshot, _)) = self.create(Kind::Write, new).await? else {
             // Only a login can find a limit of sessions.
             return Err(SessionError::Ended);
         };
         tracing::info!(event = "created", session = %issued.id, "an anonymous session was made");
+        self.desk.meters.created_anonymous.increment(1);
         self.desk.tell(|| Event::Created { session: issued.id });
         self.moved_in(issued, None, snapshot, &change.writes)?;
         Ok(Performed::Done(answer))
@@ -241,10 +253,11 @@ impl Visit {
     /// `None` if the user has as many sessions as allowed.
     async fn create(
         &self,
+        kind: Kind,
         new: Create<'_>,
     ) -> Result<Option<(Snapshot, Vec<SessionId>)>, SessionError> {
-        let mut untold = Untold::of(&*self.desk.store, *new.id);
-        let created = self.ask(|store, patience| store.create(new, patience)).await;
+        let mut untold = Untold::of(&self.desk, *new.id);
+        let created = self.ask(kind, Some(new.id), |store, p| store.create(new, p)).await;
         untold.settle(&created);
         match created? {
             Created::Done(snapshot, pushed_out) => Ok(Some((snapshot, pushed_out))),
@@ -255,8 +268,12 @@ impl Visit {
     }
 
     async fn rotate_to(&self, rotate: Rotate<'_>) -> Result<Rotated, SessionError> {
-        let mut untold = Untold::of(&*self.desk.store, *rotate.new);
-        let rotated = self.ask(|store, patience| store.rotate(rotate, patience)).await;
+        let mut untold = Untold::of(&self.desk, *rotate.new);
+        let kind = match rotate.why {
+            Why::Renewal => Kind::Rotate,
+            Why::Login { .. } => Kind::LogIn,
+        };
+        let rotated = self.ask(kind, Some(rotate.old), |store, p| store.rotate(rotate, p)).await;
         untold.settle(&rotated);
         rotated
     }
@@ -273,7 +290,7 @@ impl Visit {
         let mut state = self.used();
         if state.head == Head::Left {
             state.standing = Standing::Gone;
-            self.desk.store.abandon(issued.id);
+            self.desk.abandon(issued.id);
         }
         state.before_a_new_token()?;
         let keep_for = keep_for(&snapshot);
@@ -291,13 +308,13 @@ impl Visit {
 /// A new session that nobody was told of: ended when it is dropped, as it is when the request is
 /// cancelled while its answer is on the way.
 struct Untold<'a> {
-    store: &'a dyn Store,
+    desk: &'a Desk,
     id: Option<SessionId>,
 }
 
 impl<'a> Untold<'a> {
-    fn of(store: &'a dyn Store, id: SessionId) -> Self {
-        Self { store, id: Some(id) }
+    fn of(desk: &'a Desk, id: SessionId) -> Self {
+        Self { desk, id: Some(id) }
     }
 
     /// The answer is here; only when it leaves open whether the session was made, it is ended.
@@ -315,7 +332,7 @@ impl<'a> Untold<'a> {
 impl Drop for Untold<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.store.abandon(id);
+            self.desk.abandon(id);
         }
     }
 }
