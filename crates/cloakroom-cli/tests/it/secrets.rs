@@ -238,20 +238,25 @@ fn of_every_token_that_was_issued_nothing_is_left_anywhere() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start();
     let trace = ("RUST_LOG", "trace");
+    let numbers = ("CLOAKROOM_METRICS", "127.0.0.1:0");
     for (kept, demo) in [
-        (Kept::Nowhere, serve(&[], &[("SECRET_KEY", KEY), trace])),
-        (Kept::In(folder.path()), in_folder(folder.path(), &[("SECRET_KEY", KEY), trace])),
+        (Kept::Nowhere, serve(&[], &[("SECRET_KEY", KEY), trace, numbers])),
+        (Kept::In(folder.path()), in_folder(folder.path(), &[("SECRET_KEY", KEY), trace, numbers])),
         (
             Kept::At(&server),
             serve(
                 &["--log-format", "json"],
-                &[("SECRET_KEY", KEY), ("REDIS_URL", &server.url()), trace],
+                &[("SECRET_KEY", KEY), ("REDIS_URL", &server.url()), trace, numbers],
             ),
         ),
     ] {
         let mut answered = Vec::new();
         let tokens = a_full_run(&demo, &mut answered);
         assert!(tokens.len() >= 10, "{}", tokens.len());
+        let line = demo.wait_for_log("Metrics at ");
+        let at = line.trim_start_matches("Metrics at http://").trim_end_matches("/metrics");
+        let numbers = Request::get(at.parse().unwrap(), "/metrics").send();
+        assert!(numbers.text().contains("cloakroom_"), "{numbers:?}");
         let process = |what: &str| std::fs::read(format!("/proc/{}/{what}", demo.pid())).unwrap();
         let arguments = [process("cmdline"), process("environ")].concat();
         let running = kept.dump();
@@ -261,6 +266,7 @@ fn of_every_token_that_was_issued_nothing_is_left_anywhere() {
         let ended = kept.dump();
         for (place, bytes) in [
             ("an answer", &answered),
+            ("the metrics", &numbers.body),
             ("the process", &arguments),
             ("the store", &running),
             ("the store afterwards", &ended),
