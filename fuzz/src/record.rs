@@ -3,25 +3,26 @@
 use std::time::Duration;
 
 use cloakroom::change::Change;
-use cloakroom::engine::Engine;
+use cloakroom::engine::{Engine, Packed};
 use cloakroom::rotation::Current;
 use cloakroom::store::{Applied, Apply, ListOf, OnlyIf};
 use cloakroom::{Client, Clock, Life, Limits, Timestamp, Touch};
-use cloakroom_embedded::fuzzing::{decode, encode};
 
 use crate::house::{GENUINE, mint};
 
 pub(crate) fn run(input: &[u8]) {
     texts(input);
-    let Some(record) = decode(input) else { return };
-    assert_eq!(decode(&encode(&record)), Some(record.clone()), "written anew it is another");
+    let Some(packed) = Packed::from_bytes(input) else { return };
+    let record = packed.record();
+    let again = Packed::from_bytes(Packed::of(&record).bytes());
+    assert_eq!(again.map(|it| it.record()), Some(record.clone()), "written anew it is another");
 
     // Under an id of nobody, and under one of ada: a file may say anything.
     for token in &GENUINE[..2] {
         let id = mint().open(token.as_bytes()).unwrap().id;
         let (clock, hands) = Clock::manual(Timestamp::from_millis(1_763_880_000_000));
         let engine = Engine::new(clock.clone(), 9);
-        engine.replace([(id, record.clone())], || ());
+        engine.replace([(id, packed.clone())], || ());
         let change = Change::read();
         let limits = Limits { fields: 9, value_bytes: 99, session_bytes: 999 };
         let (only_if, touch) = (OnlyIf::Alive, Touch::Exactly);

@@ -12,6 +12,7 @@ mod test;
 mod dependencies;
 mod security;
 mod check;
+mod peers;
 mod bench;
 mod fuzz;
 mod mutants;
@@ -28,6 +29,8 @@ usage: cargo xtask <command>
   servers                  find or fetch the test servers, print the variables that point to them;
                            to run tests by hand: export $(cargo xtask servers)
   screenshots              pictures of every page of the demo, into target/screenshots
+  bench [--quick]          the tutorial's page beside its peers, its figures to reach, what sessions cost
+                           in Redis; an hour (quick: some minutes), and replaces docs/performance.md
   bench embedded [N]       figures of the embedded store, with up to N sessions (2,000,000); takes
                            minutes, and replaces docs/performance-embedded.md
   bench users [N]          figures of N sessions of one user on Redis (100,000); a minute, and replaces
@@ -58,6 +61,9 @@ fn main() -> ExitCode {
         ["security-matrix"] => security::write(),
         ["screenshots"] => test::screenshots(),
         ["servers"] => servers::print(),
+        ["bench", flags @ ..] if flags.iter().all(|flag| flag.starts_with("--")) => {
+            bench::pages(flags)
+        }
         ["bench", name, rest @ ..] => bench::bench(name, rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["mutants", files @ ..] => mutants::mutants(files),
