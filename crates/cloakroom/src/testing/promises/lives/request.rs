@@ -270,7 +270,7 @@ impl<H: Harness> Life<'_, H> {
         self.tell(format!("{:?} increments, {fails:?}", request.bound));
         let session = request.visit.session();
         let came = run(&self.scene.store, fails, session.increment(VISITS, 1)).await;
-        let sum = self.write(request, came, |fields| count(fields)).await;
+        let sum = self.write(request, came, count).await;
         if let (Some(sum), Some(saw)) = (sum, &request.saw) {
             assert_eq!(sum.to_string(), saw["visits"], "{}", self.story());
         }
