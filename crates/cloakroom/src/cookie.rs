@@ -321,6 +321,8 @@ mod tests {
             assert!(set.starts_with(&format!("{}={};", cookie.full_name(), token.reveal())));
             assert!(cookie.remove().starts_with(&format!("{}=;", cookie.full_name())));
         }
+        let strict = CookieSettings::default().same_site(SameSite::Strict).remove();
+        assert!(strict.contains("; SameSite=Strict; "), "{strict}");
         assert_eq!(
             CookieSettings::default().remove(),
             "__Host-session=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0; \

@@ -255,12 +255,21 @@ mod tests {
 
     #[test]
     fn the_index_never_forgets_a_session_before_it_expires() {
+        assert_eq!(life(10_000, 60_000).seen_every(), Duration::from_secs(1));
         let life = life(600_000, 6_000_000);
         assert_eq!(life.seen_every(), Duration::from_secs(60));
         let seen = Timestamp::from_millis(1_000_000);
         let until = life.indexed_until(life.expires_at(seen, Duration::ZERO));
+        assert_eq!(life.indexed_until(life.deadline()), life.deadline());
         let just_before_the_index_follows = Timestamp::from_millis(1_059_999);
         assert!(life.expires_at(just_before_the_index_follows, Duration::ZERO) <= until);
+    }
+
+    #[test]
+    fn an_instant_is_never_before_the_first_nor_after_the_last() {
+        let (first, last) = (Timestamp::from_millis(0), Timestamp::from_millis(u64::MAX));
+        assert_eq!(first.since(last), Duration::ZERO);
+        assert_eq!(last + Duration::from_millis(1), last);
     }
 
     // Proves R13, R25.
@@ -273,6 +282,10 @@ mod tests {
             (Duration::from_nanos(1), DAY),
         ] {
             assert!(Lifetime::new(idle, absolute).is_err(), "{idle:?} {absolute:?}");
+        }
+        let (shortest, longest) = (Duration::from_millis(1), Lifetime::LONGEST);
+        for (idle, absolute) in [(shortest, shortest), (shortest, longest), (longest, longest)] {
+            assert!(Lifetime::new(idle, absolute).is_ok(), "{idle:?} {absolute:?}");
         }
     }
 
@@ -287,6 +300,10 @@ mod tests {
             Life::beginning(Timestamp::from_millis(1_763_880_000_000), lifetime, true);
         longest.last_seen = longest.deadline();
         assert!(longest.to_string().len() <= 64);
+        assert_eq!(longest.to_string().parse::<Life>().unwrap(), longest);
+        let later = written.replacen('1', "2", 1);
+        assert!(later.parse::<Life>().is_err(), "of a later layout");
+        assert!(written.replace(" 61000", " +61000").parse::<Life>().is_err());
         for other in ["", "2 1 2 3 4 s", "1 1 2 3 4", "1 1 2 3 4 x", "1 1 2 3 -4 s", "1 1 0 0 0 s"]
         {
             assert!(other.parse::<Life>().is_err(), "{other}");

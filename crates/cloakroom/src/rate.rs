@@ -79,6 +79,24 @@ mod tests {
 
     use super::*;
 
+    // Proves R68.
+    #[test]
+    fn who_read_the_clock_first_and_comes_second_fills_nothing() {
+        let number = |n| NonZeroU32::new(n).unwrap();
+        let (clock, hands) = Clock::manual(Timestamp::from_millis(1_000_000));
+        let second = Duration::from_secs(1);
+        let bucket =
+            Bucket::full(Rate { per_second: number(1), at_once: number(1) }, clock.clone());
+        assert_eq!(bucket.take(), Permission::Given);
+        // Somebody else was here, a second later by the clock.
+        bucket.level.lock().unwrap().at = clock.now() + second;
+        assert_eq!(bucket.take(), Permission::RefusedFirst);
+        hands.advance(second);
+        assert_eq!(bucket.take(), Permission::Refused, "that second was counted already");
+        hands.advance(second);
+        assert_eq!(bucket.take(), Permission::Given);
+    }
+
     #[test]
     fn so_many_at_once_and_then_so_many_a_second() {
         let number = |n| NonZeroU32::new(n).unwrap();

@@ -251,6 +251,10 @@ mod tests {
             let waited = Shown { ago: s(40), ..shown(5) };
             let older = current.meets(&waited, s(901), Touch::Exactly);
             assert_eq!(older, Err(Superseded::TooLate));
+            // In the instant in which the last token was issued it is judged.
+            let waited = Shown { ago: s(1), ..shown(5) };
+            let older = current.meets(&waited, s(901), Touch::Exactly);
+            assert_eq!(older, Err(Superseded::Stolen));
         }
         assert_eq!(seen.meets(&shown(6), s(961), Touch::Never), Err(Superseded::Stolen));
         let again = current(7, 961, false);
@@ -259,6 +263,19 @@ mod tests {
         assert_eq!(again.meets(&shown(6), s(1_021), Touch::Exactly), Ok((again, None)));
         let after_the_head = Shown { every: None, ..shown(6) };
         assert_eq!(unseen.meets(&after_the_head, s(961), Touch::Exactly), Ok((unseen, None)));
+    }
+
+    // Proves R29.
+    #[test]
+    fn a_rotation_that_makes_no_sense_is_refused() {
+        let (none, one, longest) = (Duration::ZERO, Duration::from_millis(1), Lifetime::LONGEST);
+        for (every, grace) in [(one, one), (longest, one), (longest, longest)] {
+            let rotation = Rotation::new(every, grace).unwrap();
+            assert_eq!((rotation.every(), rotation.grace()), (every, grace));
+        }
+        for (every, grace) in [(one, none), (none, none), (one, 2 * one), (longest + one, one)] {
+            assert!(Rotation::new(every, grace).is_err(), "{every:?} {grace:?}");
+        }
     }
 
     // Proves R29.

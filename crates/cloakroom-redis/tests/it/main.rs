@@ -13,3 +13,4 @@ mod stays;
 mod processes;
 mod records;
 mod cancelled;
+mod sums;
