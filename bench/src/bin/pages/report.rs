@@ -11,28 +11,14 @@ use crate::figures;
 use crate::kept::{Kept, PAIRS, Share};
 use crate::pace::Pages;
 use crate::plot::{Bar, Plot};
+use crate::run::Run;
 use crate::scale::Scale;
 use crate::scene::Scene;
 use crate::settings::Settings;
 use crate::sizes::Size;
 use crate::slice::NOISY;
-use crate::table::{What, median_of, ratio_of};
-use crate::variant::{PIPELINE, REDIS, STATIC, Variant};
-
-/// All that a run has found out.
-pub(crate) struct Run {
-    /// The machine when it began.
-    pub(crate) machine: String,
-    /// What Redis says that it is.
-    pub(crate) redis: String,
-    /// The server's core, and that of Redis and of who loads.
-    pub(crate) cores: Option<[usize; 2]>,
-    pub(crate) variants: Vec<Variant>,
-    pub(crate) pages: Option<Pages>,
-    pub(crate) kept: Option<BTreeMap<String, Kept>>,
-    pub(crate) scale: Option<Scale>,
-    pub(crate) sizes: Option<Vec<Size>>,
-}
+use crate::table::{What, figure, median_of, ratio_of, thousands};
+use crate::variant::{PIPELINE, REDIS, STATIC};
 
 pub(crate) fn write(settings: &Settings, run: &Run) {
     fs::create_dir_all(settings.docs.join("images")).unwrap();
@@ -89,30 +75,6 @@ fn opening(settings: &Settings, run: &Run) -> String {
         settings.rounds,
         settings.slice.as_millis(),
     )
-}
-
-/// A number as a reader wants it: three digits that count.
-pub(crate) fn figure(number: Option<f64>) -> String {
-    match number {
-        None => "–".into(),
-        Some(number) if number.abs() >= 1_000.0 => thousands(number),
-        Some(number) if number.abs() >= 100.0 => format!("{number:.0}"),
-        Some(number) if number.abs() >= 10.0 => format!("{number:.1}"),
-        Some(number) => format!("{number:.2}"),
-    }
-}
-
-/// With a comma every three digits.
-pub(crate) fn thousands(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 fn beside(run: &Run, pages: &Pages, docs: &Path) -> String {
@@ -347,7 +309,7 @@ const BUSY: f64 = 0.6;
 fn sized(run: &Run, sizes: &[Size]) -> String {
     let mut text = String::from(
         "\n## Bytes a session\n\n\
-         Of Redis' memory, with 100,000 sessions: seven small fields (94 bytes of names and values), one \
+         Of Redis' memory, with 100,000 sessions: seven small fields (91 bytes of names and values), one \
          session a user. Time to live, index and the server's own tables are included.\n\n",
     );
     text.push_str(&head(["kept", "bytes", "Redis keeps it as"]));
