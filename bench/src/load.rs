@@ -12,6 +12,9 @@ use mio::{Events, Interest, Poll, Token};
 /// How long a server may say nothing at all before it is given up.
 const SILENCE: Duration = Duration::from_secs(20);
 
+/// So often a connection may be found closed.
+const MOST_REOPENED: usize = 10_000;
+
 /// Which request is sent when.
 #[derive(Debug, Clone, Copy)]
 pub enum Plan {
@@ -36,6 +39,8 @@ pub struct Answers {
     pub failures: usize,
     /// Bytes of all answers.
     pub bytes: usize,
+    /// How many connections the server had closed before it read a request.
+    pub reopened: usize,
 }
 
 /// Connections to one server.
@@ -97,7 +102,21 @@ impl Visitors {
             }
             for Token(at) in events.iter().map(Event::token) {
                 let connection = &mut self.connections[at];
-                let Some(head) = connection.answer()? else { continue };
+                let head = match connection.answer() {
+                    Ok(Some(head)) => head,
+                    Ok(None) => continue,
+                    Err(error) => {
+                        // A server may close a connection that was idle just when a request comes.
+                        let Some(number) = connection.was_idle(&error) else { return Err(error) };
+                        if answers.reopened == MOST_REOPENED {
+                            return Err(error);
+                        }
+                        answers.reopened += 1;
+                        *connection = Connection::open(self.addr, &self.poll, Token(at))?;
+                        connection.ask(requests, number)?;
+                        continue;
+                    }
+                };
                 let Some((number, since)) = connection.waits.take() else { continue };
                 answers.took.push(u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX));
                 answers.bytes += head.length;
@@ -163,8 +182,20 @@ impl Connection {
 
     fn ask(&mut self, requests: &[Vec<u8>], number: usize) -> io::Result<()> {
         self.waits = Some((number, Instant::now()));
-        // A few hundred bytes always fit into the kernel's buffer of a connection that is idle.
-        self.stream.write_all(&requests[number])
+        // A few hundred bytes always fit into the kernel's buffer of a connection that is idle. That it
+        // was closed shows again when its answer is read.
+        match self.stream.write_all(&requests[number]) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            sent => sent,
+        }
+    }
+
+    /// Which request found the connection closed, before anything was answered.
+    fn was_idle(&mut self, error: &io::Error) -> Option<usize> {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+        let closed = matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof);
+        let number = self.waits.take().map(|(number, _)| number);
+        number.filter(|_| closed && self.read.is_empty())
     }
 
     /// Takes what has come; the head once all of the answer is here.

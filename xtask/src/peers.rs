@@ -17,7 +17,11 @@ const RUST: [(&str, &[&str]); 3] = [
 
 /// Where the public can read what becomes of a logout while another request of the session is under way.
 /// Of a peer without such a page that race is not measured.
-const RACES: [(&str, &str); 1] = [("express", "https://github.com/expressjs/session/issues/632")];
+const RACES: [(&str, &str); 2] = [
+    // Saves only what is still there.
+    ("tower-sessions", "https://docs.rs/crate/tower-sessions-redis-store/0.16.0/source/src/lib.rs"),
+    ("express", "https://github.com/expressjs/session/issues/632"),
+];
 
 /// As `bench/src/bin/pages/variant.rs` reads it.
 #[derive(serde::Serialize)]
@@ -166,6 +170,9 @@ fn flask() -> Built {
         "3",
         "--threads",
         "4",
+        // As behind a load balancer, which keeps connections open for a minute.
+        "--keep-alive",
+        "75",
         "--no-control-socket",
         "--bind",
         "127.0.0.1:0",

@@ -3,10 +3,10 @@
 use bench::{head, row};
 
 use crate::kept::Share;
-use crate::report::{Run, figure};
+use crate::run::Run;
 use crate::scene::Scene;
 use crate::sizes;
-use crate::table::{What, ratio_of};
+use crate::table::{What, figure, ratio_of};
 use crate::variant::{MEMORY, PIPELINE, REDIS, SCRIPT, STATIC};
 
 /// One of them.

@@ -9,7 +9,31 @@ use cloakroom::{Client, Field, Keys, LogIn, Manager, Prefix, SecretKey, Settings
 use cloakroom_redis::RedisStore;
 use tokio::runtime::Runtime;
 
-use crate::sizes::{FIELDS, Layout};
+/// The fields of a small session: 7 names and values, 91 bytes.
+pub(crate) const FIELDS: [(&str, &str); 7] = [
+    ("visits", "12"),
+    ("name", "Alice Liddell"),
+    ("locale", "ja-JP"),
+    ("theme", "dark"),
+    ("cart", "[1017,4,90]"),
+    ("page", "/orders/2026"),
+    ("since", "2026-11-25"),
+];
+
+/// What is kept of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// A user, and no field.
+    Bare,
+    /// Nobody is logged in; the seven fields.
+    Anonymous,
+    /// A user and the seven fields.
+    User,
+    /// The same, and the device.
+    Device,
+    /// The same, and a field of 65 bytes.
+    Long,
+}
 
 /// What a server of ours with these settings takes for its own sessions.
 fn manager(url: &str) -> Manager {
@@ -82,4 +106,15 @@ async fn one(manager: &Manager, number: usize, layout: Layout) -> String {
     }
     visitor.receive(&visit.close(200).await);
     visitor.cookie().unwrap().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_are_as_many_and_as_small_as_the_page_says() {
+        let bytes: usize = FIELDS.iter().map(|(name, value)| name.len() + value.len()).sum();
+        assert_eq!(bytes, 91);
+    }
 }

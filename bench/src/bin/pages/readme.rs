@@ -5,8 +5,10 @@ use std::path::Path;
 
 use bench::{head, row};
 
-use crate::report::{Run, figure, share};
+use crate::report::share;
+use crate::run::Run;
 use crate::scene::Scene;
+use crate::table::figure;
 use crate::variant::{PIPELINE, REDIS, SCRIPT, STATIC, Variant};
 
 const BEGIN: &str = "<!-- measured by cargo xtask bench -->\n";

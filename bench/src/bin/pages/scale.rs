@@ -6,9 +6,9 @@ use std::path::Path;
 use bench::load::{self, Plan, Visitors};
 use testbed::Server;
 
-use crate::fill;
+use crate::fill::{self, Layout};
 use crate::settings::Settings;
-use crate::sizes::{self, Layout};
+use crate::sizes;
 use crate::slice::{Slice, Stage};
 use crate::variant::{REDIS, Running, SCRIPT, Variant};
 

@@ -5,33 +5,7 @@ use std::path::Path;
 use redis::{Client, Pipeline};
 use testbed::Server;
 
-use crate::fill;
-
-/// The fields of a small session: 7 names and values, 94 bytes.
-pub(crate) const FIELDS: [(&str, &str); 7] = [
-    ("visits", "12"),
-    ("name", "Alice Liddell"),
-    ("locale", "ja-JP"),
-    ("theme", "dark"),
-    ("cart", "[1017,4,90]"),
-    ("page", "/orders/2026"),
-    ("since", "2026-11-25"),
-];
-
-/// What is kept of a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Layout {
-    /// A user, and no field.
-    Bare,
-    /// Nobody is logged in; the seven fields.
-    Anonymous,
-    /// A user and the seven fields.
-    User,
-    /// The same, and the device.
-    Device,
-    /// The same, and a field of 65 bytes.
-    Long,
-}
+use crate::fill::{self, FIELDS, Layout};
 
 /// What a layout takes.
 #[derive(Clone, Debug)]
@@ -129,15 +103,4 @@ fn hash_and_index(pipe: &mut Pipeline, number: usize) {
     let index = format!("shop:user:user{number:08}");
     pipe.zadd(&index, format!("{number:043}"), 1_763_880_000_000_u64).ignore();
     pipe.expire(index, 1800).ignore();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_fields_are_as_many_and_as_small_as_the_page_says() {
-        let bytes: usize = FIELDS.iter().map(|(name, value)| name.len() + value.len()).sum();
-        assert_eq!(bytes, 94);
-    }
 }

@@ -64,6 +64,30 @@ pub(crate) fn median(mut of: Vec<f64>) -> Option<f64> {
     }
 }
 
+/// A number as a reader wants it: three digits that count.
+pub(crate) fn figure(number: Option<f64>) -> String {
+    match number {
+        None => "–".into(),
+        Some(number) if number.abs() >= 1_000.0 => thousands(number),
+        Some(number) if number.abs() >= 100.0 => format!("{number:.0}"),
+        Some(number) if number.abs() >= 10.0 => format!("{number:.1}"),
+        Some(number) => format!("{number:.2}"),
+    }
+}
+
+/// With a comma every three digits.
+pub(crate) fn thousands(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

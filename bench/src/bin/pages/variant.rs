@@ -54,8 +54,8 @@ impl Variant {
     fn own(program: &Path, name: &str) -> Self {
         let ours = format!("cloakroom {}", env!("CARGO_PKG_VERSION"));
         let version = match name {
-            STATIC => "axum 0.8".to_owned(),
-            PIPELINE | SCRIPT => "axum 0.8, redis 1.8".to_owned(),
+            STATIC => locked("axum"),
+            PIPELINE | SCRIPT => format!("{}, {}", locked("axum"), locked("redis")),
             _ => ours,
         };
         let command = vec![program.display().to_string(), name.to_owned()];
@@ -106,6 +106,14 @@ impl Variant {
     }
 }
 
+/// A crate and its version, as the lock file has it.
+fn locked(name: &str) -> String {
+    const LOCK: &str = include_str!("../../../../Cargo.lock");
+    let entry = format!("name = \"{name}\"\nversion = \"");
+    let version = LOCK.split_once(&entry).and_then(|(_, rest)| rest.split('"').next());
+    format!("{name} {}", version.unwrap_or_default())
+}
+
 /// How often a login is tried.
 const LOGIN_TRIES: usize = 5;
 
@@ -144,5 +152,16 @@ impl Running {
 
     pub(crate) fn fail(&self, why: impl std::fmt::Display) -> ! {
         panic!("{}: {why}; it said:\n{}", self.variant.name, self.program.log())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_those_that_are_built() {
+        assert!(locked("axum").starts_with("axum 0.8."));
+        assert!(locked("redis").starts_with("redis 1."));
     }
 }
