@@ -6,6 +6,7 @@ mod step;
 mod python;
 mod servers;
 mod browser;
+mod counts;
 mod test;
 mod dependencies;
 mod security;
@@ -23,6 +24,8 @@ usage: cargo xtask <command>
   security-matrix          write docs/security.md: which test proves which requirement
   servers                  find or fetch the test servers, print the variables that point to them;
                            to run tests by hand: export $(cargo xtask servers)
+  counts                   how many instructions the pieces of a request take (`test` does it too)
+  counts --renew           write them into pieces/counts.txt
   screenshots              pictures of every page of the demo, into target/screenshots
   bench embedded [N]       figures of the embedded store, with up to N sessions (2,000,000); takes
                            minutes, and replaces docs/performance-embedded.md
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
         ["security-matrix"] => security::write(),
         ["screenshots"] => test::screenshots(),
         ["servers"] => servers::print(),
+        ["counts"] => test::counts(),
+        ["counts", "--renew"] => test::renew_counts(),
         ["bench", name, rest @ ..] => bench::bench(name, rest),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");

@@ -35,6 +35,7 @@ pub mod scripts;
 mod wire;
 mod answers;
 mod start;
+mod gather;
 mod line;
 mod flight;
 mod asking;
