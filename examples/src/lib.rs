@@ -93,7 +93,7 @@ pub async fn redis_url() -> String {
         fail(
             2,
             "REDIS_URL is not set. Start a server on this machine, and name it:\n\n    \
-             docker run --rm -p 127.0.0.1:6379:6379 redis   (or: redis-server)\n    \
+             docker run --rm --name redis -p 127.0.0.1:6379:6379 redis   (or: redis-server)\n    \
              export REDIS_URL=redis://127.0.0.1:6379\n\n\
              On ElastiCache it is the primary endpoint: rediss://ENDPOINT:6379 with TLS, redis:// \
              without.",

@@ -4,14 +4,18 @@
 
 mod step;
 mod python;
+mod apt;
 mod servers;
 mod browser;
 mod counts;
+mod extras;
 mod test;
 mod dependencies;
 mod security;
 mod check;
 mod bench;
+mod fuzz;
+mod mutants;
 
 use std::process::ExitCode;
 
@@ -31,6 +35,10 @@ usage: cargo xtask <command>
                            minutes, and replaces docs/performance-embedded.md
   bench users [N]          figures of N sessions of one user on Redis (100,000); a minute, and replaces
                            docs/performance-users.md
+  fuzz [TARGET] [--seconds N]  libFuzzer on one target of fuzz/, or on each, for 60 s; takes a C++
+                           compiler
+  mutants [FILE]...        whether a test notices each small change of the code that a lock is made of;
+                           takes hours, and cargo-mutants
   help                     this text
 
 environment:
@@ -56,6 +64,8 @@ fn main() -> ExitCode {
         ["counts"] => test::counts(),
         ["counts", "--renew"] => test::renew_counts(),
         ["bench", name, rest @ ..] => bench::bench(name, rest),
+        ["fuzz", rest @ ..] => fuzz::fuzz(rest),
+        ["mutants", files @ ..] => mutants::mutants(files),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

@@ -15,6 +15,8 @@ use crate::step::{Result, root, say};
 
 const REQUIREMENTS: &str = "xtask/security.toml";
 const PAGE: &str = "docs/security.md";
+/// The table of faults, whose ids annotations name as well. It is written by hand.
+const FAULTS: &str = "docs/faults.md";
 const PROVES: &str = "// Proves ";
 
 /// The suites: what is a public function here is run as a test on every store.
@@ -37,7 +39,7 @@ pub(crate) fn is_fresh() -> Result {
 
 fn is_fresh_in(root: &Path) -> Result {
     let matrix = Matrix::of(root)?;
-    let mut wrong = matrix.without_tests();
+    let mut wrong = matrix.contradictions();
     let page = fs::read_to_string(root.join(PAGE)).unwrap_or_default();
     if page != matrix.page() {
         wrong.push(format!("{PAGE} is not what the tests say; type: cargo xtask security-matrix"));
@@ -87,6 +89,8 @@ struct Matrix {
     requirements: Requirements,
     /// By the id of a row.
     proofs: BTreeMap<String, BTreeSet<Proof>>,
+    /// The ids in the table of faults that no test names.
+    untested_faults: BTreeSet<String>,
 }
 
 impl Matrix {
@@ -105,6 +109,8 @@ impl Matrix {
             }
         }
         let mut proofs: BTreeMap<String, BTreeSet<Proof>> = BTreeMap::new();
+        let faults = faults_in(&fs::read_to_string(root.join(FAULTS)).unwrap_or_default());
+        let mut untested_faults = faults.clone();
         let mut wrong = Vec::new();
         for file in sources(root) {
             let shown = file.strip_prefix(root).unwrap_or(&file).display().to_string();
@@ -122,15 +128,22 @@ impl Matrix {
                         Some(row) => {
                             proofs.entry(row.clone()).or_default().insert(proof.clone());
                         }
+                        None if faults.contains(id) => {
+                            untested_faults.remove(id);
+                        }
                         None => wrong.push(format!(
-                            "{}: {} proves {id}, which {REQUIREMENTS} doesn't know",
+                            "{}: {} proves {id}, which neither {REQUIREMENTS} nor {FAULTS} knows",
                             proof.file, proof.name
                         )),
                     }
                 }
             }
         }
-        if wrong.is_empty() { Ok(Self { requirements, proofs }) } else { Err(wrong.join("\n")) }
+        if wrong.is_empty() {
+            Ok(Self { requirements, proofs, untested_faults })
+        } else {
+            Err(wrong.join("\n"))
+        }
     }
 
     fn rows(&self) -> impl Iterator<Item = &Row> {
@@ -141,15 +154,26 @@ impl Matrix {
         self.proofs.get(row.id()).into_iter().flatten()
     }
 
-    fn without_tests(&self) -> Vec<String> {
-        let lacking = self.rows().filter(|row| self.proofs_of(row).next().is_none());
-        lacking
-            .filter(|row| row.duty.is_none() && row.absent.is_none())
-            .map(|row| {
-                let id = row.id();
-                format!("{id} has no test: write `// Proves {id}.` above one, or one")
-            })
-            .collect()
+    /// What has neither test nor excuse, or both.
+    fn contradictions(&self) -> Vec<String> {
+        let wrong = |row: &Row| {
+            let id = row.id();
+            match (self.proofs_of(row).next(), &row.duty, &row.absent) {
+                (None, None, None) => {
+                    Some(format!("{id} has no test: write `// Proves {id}.` above one, or one"))
+                }
+                (Some(proof), _, Some(_)) => Some(format!(
+                    "{id} is said to be absent, and {} proves it: take `absent` away in \
+                     {REQUIREMENTS}",
+                    proof.name
+                )),
+                _ => None,
+            }
+        };
+        let faults = self.untested_faults.iter();
+        let faults =
+            faults.map(|id| format!("{id} of {FAULTS} has no test: write `// Proves {id}.`"));
+        self.rows().filter_map(wrong).chain(faults).collect()
     }
 
     fn page(&self) -> String {
@@ -255,6 +279,13 @@ fn proofs_of(file: &str, text: &str) -> Vec<Result<Proof>> {
         .collect()
 }
 
+/// The ids in the first column of the table of faults.
+fn faults_in(page: &str) -> BTreeSet<String> {
+    let ids = page.lines().filter_map(|line| line.strip_prefix("| F")?.split_once(" |"));
+    let ids = ids.filter(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()));
+    ids.map(|(number, _)| format!("F{number}")).collect()
+}
+
 fn ids_of(line: &str) -> Option<Vec<String>> {
     let ids = line.strip_prefix(PROVES)?.strip_suffix('.')?;
     let ids: Vec<String> = ids.split(", ").map(str::to_owned).collect();
@@ -263,12 +294,20 @@ fn ids_of(line: &str) -> Option<Vec<String>> {
 }
 
 /// The name of the test that begins here: comments and attributes, one of which makes it a test, and
-/// then the function. A check of the suites needs no attribute.
+/// then the function; or a suite that is run as one test. A check of the suites needs no attribute.
+/// A test that is left out proves nothing.
 fn name_of(lines: &[&str], file: &str) -> Option<String> {
     let mut is_test = is_in_a_suite(file);
+    if lines.first().is_some_and(|line| line.contains("_suite!(")) {
+        let named = lines.iter().take(2).find_map(|line| line.split_once("in one test "));
+        return named.and_then(|(_, name)| Some(name.split_once(',')?.0.to_owned()));
+    }
     for line in lines {
         if line.starts_with("#[") {
             is_test |= line.contains("test]") || line.contains("test(");
+            if line.starts_with("#[ignore") {
+                return None;
+            }
         } else if let Some((_, declared)) = line.split_once("fn ") {
             let end = declared.find(['(', '<'])?;
             return is_test.then(|| declared[..end].to_owned());
@@ -338,6 +377,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_to_be_absent_and_has_a_test_is_found() {
+        let folder = planted(&format!("{TWO}\nabsent = \"not yet\""), BOTH);
+        let wrong = is_fresh_in(folder.path()).unwrap_err();
+        assert!(wrong.contains("CVE-1-2 is said to be absent, and they_differ"), "{wrong}");
+    }
+
+    #[test]
     fn a_page_that_was_left_behind_is_found() {
         let folder = planted(TWO, BOTH);
         let moved = BOTH.replace("they_differ", "they_are_unlike");
@@ -361,10 +407,40 @@ mod tests {
             ("// Proves R1.\nfn it() {}", "no test"),
             ("// Proves R1.\n\n#[test]\nfn it() {}", "no test"),
             ("// Proves R1.\n", "no test"),
+            ("// Proves R1.\n#[test]\n#[ignore = \"slow\"]\nfn it() {}", "no test"),
         ] {
             let found = is_fresh_in(planted(TWO, wrong).path()).unwrap_err();
             assert!(found.contains(says) && found.contains("it.rs:1:"), "{wrong}: {found}");
         }
+    }
+
+    #[test]
+    fn the_ids_of_faults_are_known_and_each_has_a_test() {
+        let proved = BOTH.replace("CVE-1-3", "CVE-1-3, F3");
+        let folder = planted(TWO, &proved);
+        let wrong = is_fresh_in(folder.path()).unwrap_err();
+        assert!(wrong.contains("proves F3"), "{wrong}");
+        fs::create_dir_all(folder.path().join("docs")).unwrap();
+        let table = |faults: &str| fs::write(folder.path().join(FAULTS), faults).unwrap();
+        table("| F3 | it hangs |\n");
+        let page = Matrix::of(folder.path()).unwrap().page();
+        fs::write(folder.path().join(PAGE), page).unwrap();
+        is_fresh_in(folder.path()).unwrap();
+        table("| F3 | it hangs |\n| F4 | it is gone |\n");
+        let wrong = is_fresh_in(folder.path()).unwrap_err();
+        assert!(wrong.starts_with("F4 of docs/faults.md has no test"), "{wrong}");
+    }
+
+    #[test]
+    fn a_suite_that_is_run_as_one_test_proves_something() {
+        for suite in [
+            "x::a_suite!(in one test all_hold, here);",
+            "x::a_suite!(\n  in one test all_hold, here\n);",
+        ] {
+            let proofs = proofs_of("it.rs", &format!("// Proves R1.\n{suite}"));
+            assert_eq!(proofs[0].as_ref().unwrap().name, "all_hold");
+        }
+        assert!(proofs_of("it.rs", "// Proves R1.\nx::a_suite!(here);")[0].is_err());
     }
 
     #[test]

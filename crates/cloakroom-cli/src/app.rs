@@ -1,11 +1,12 @@
 //! The application: which page lives where, and what stands around it. Apart from `main`, so that a
 //! test can call it without a socket.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::FromRef;
+use axum::extract::{ConnectInfo, FromRef};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use cloakroom::{Manager, SessionError};
@@ -41,7 +42,13 @@ pub(crate) fn app(
     keeping: Keeping,
     logins: Logins,
 ) -> Router {
-    let sessions = SessionLayer::<Body>::new(manager).on_failed_writes(instead);
+    let clients = logins.clients.clone();
+    let sessions = SessionLayer::<Body>::new(manager).on_failed_writes(instead).comparing_clients(
+        move |headers, extensions| {
+            let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+            clients.of(headers, peer.map(|ConnectInfo(peer)| peer.ip()))
+        },
+    );
     let pages = Router::new()
         .route("/", get(pages::index))
         .route("/login", get(pages::login_form).post(pages::log_in))

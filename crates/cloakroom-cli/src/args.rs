@@ -6,10 +6,14 @@
 //! 4. An empty variable is a mistake, not a default: who meant to name a store must not get one
 //!    in memory.
 
+// Said in full, for the fuzz target of the flags compiles this file from elsewhere.
+#[path = "args/sessions.rs"]
 mod sessions;
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -178,11 +182,12 @@ pub(crate) struct Carry {
 /// The settings of `cloakroom doctor`.
 #[derive(Args)]
 pub(crate) struct Doctor {
-    /// The server: redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH [default: REDIS_URL;
-    /// without it the folder --data]
+    /// The store: redis://HOST:PORT, rediss://HOST:PORT (TLS), redis+cluster://HOST:PORT,HOST:PORT,
+    /// redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY or unix:///PATH [default: REDIS_URL; without it
+    /// the folder --data]
     ///
-    /// With USER:PASSWORD@ before the host and /DATABASE after the port if need be. A URL with a
-    /// password belongs into REDIS_URL: other users of the machine can see arguments.
+    /// With USER:PASSWORD@ before the hosts and /DATABASE at the end if need be. A URL with a password
+    /// belongs into REDIS_URL: other users of the machine can see arguments.
     pub(crate) url: Option<String>,
 
     /// The folder of the embedded store to examine, if there is no URL [default: as for `serve`]
@@ -195,8 +200,8 @@ pub(crate) struct Doctor {
     #[arg(value_parser = |text: &str| Prefix::new(text))]
     pub(crate) prefix: Option<Prefix>,
 
-    /// The certificates of the authorities to trust, in PEM, in place of the system's; the same as
-    /// setting SSL_CERT_FILE
+    /// The certificates of the authorities to trust, in PEM, in place of the system's; for a service,
+    /// RedisSettings::tls or SSL_CERT_FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 
@@ -236,8 +241,10 @@ pub(crate) struct Serve {
     /// Where sessions are kept: `memory` (nothing outlives the process), redis://HOST:PORT,
     /// rediss://HOST:PORT (TLS) or unix:///PATH [default: files in the folder --data]
     ///
-    /// With USER:PASSWORD@ before the host and /DATABASE after the port if need be. A URL with a
-    /// password is safer in REDIS_URL than in a flag, which other users of the machine can see.
+    /// A cluster is redis+cluster://HOST:PORT,HOST:PORT, a primary behind sentinels
+    /// redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY. With USER:PASSWORD@ before the host and
+    /// /DATABASE after the port if need be. A URL with a password is safer in REDIS_URL than in a
+    /// flag, which other users of the machine can see.
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "STORE")]
     pub(crate) store: Option<String>,
 
@@ -263,12 +270,22 @@ pub(crate) struct Serve {
     #[arg(value_name = "TIME")]
     pub(crate) absolute: Option<Duration>,
 
+    /// How long a request waits for the store, all its calls together; then it is answered 503
+    #[arg(long, env = "CLOAKROOM_PATIENCE", value_parser = patience, default_value = "250ms")]
+    #[arg(value_name = "TIME")]
+    pub(crate) patience: Duration,
+
     #[command(flatten)]
     pub(crate) logins: Logins,
 
     /// How the cookie travels
     #[arg(long, env = "CLOAKROOM_COOKIE", value_enum, default_value_t = Cookie::Secure)]
     pub(crate) cookie: Cookie,
+
+    /// The address at which Prometheus finds /metrics, apart from visitors, for example
+    /// 127.0.0.1:9090 [default: nowhere]
+    #[arg(long, env = "CLOAKROOM_METRICS", value_name = "ADDRESS")]
+    pub(crate) metrics: Option<SocketAddr>,
 
     /// How the log is written, to stderr
     #[arg(long, env = "CLOAKROOM_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
@@ -338,6 +355,13 @@ pub(crate) enum Addresses {
     None,
 }
 
+fn patience(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("no store answers within no time; 250ms is usual".into()),
+        parsed => parsed.map_err(|error| error.to_string()),
+    }
+}
+
 fn proxies(text: &str) -> Result<TrustedProxies, String> {
     if text.trim().is_empty() {
         return Err("it takes addresses and networks, like 10.0.0.0/8,127.0.0.1; leave it out to \
@@ -368,8 +392,37 @@ pub(crate) enum LogFormat {
 /// Reads the command line, or ends the process: with what was asked for, or with code 2 and what is
 /// wrong.
 pub(crate) fn parse() -> Command {
-    let Cli { command, serve } = Cli::parse();
-    command.unwrap_or(Command::Serve(serve))
+    read(std::env::args_os()).unwrap_or_else(|error| error.exit())
+}
+
+/// What these words mean, the program's name first.
+pub(crate) fn read(
+    words: impl IntoIterator<Item = impl Into<OsString>>,
+) -> Result<Command, clap::Error> {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let Cli { command, serve } =
+        Cli::try_parse_from(&words).map_err(|error| without_password(error, &words))?;
+    Ok(command.unwrap_or(Command::Serve(serve)))
+}
+
+/// A URL with a password in the place of something else would be repeated, whole or cut short.
+fn without_password(error: clap::Error, words: &[OsString]) -> clap::Error {
+    let said = error.to_string();
+    let repeated = words.iter().filter_map(|word| word.to_str()).any(|word| {
+        word.split_once("://").is_some_and(|(before, rest)| {
+            let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric() && c != '+').next();
+            let user: String = rest.chars().take(1).collect();
+            rest.contains('@') && said.contains(&format!("{}://{user}", scheme.unwrap_or_default()))
+        })
+    });
+    if !repeated {
+        return error;
+    }
+    Cli::command().error(
+        error.kind(),
+        "a URL with a password stands where none belongs, and is not repeated here: it belongs \
+         into REDIS_URL, or behind --store",
+    )
 }
 
 /// Writes the completions for a shell.
@@ -420,10 +473,7 @@ mod tests {
     #[test]
     fn flags_work_with_and_without_the_command() {
         for args in [&["cloakroom", "--port", "0"][..], &["cloakroom", "serve", "--port", "0"]] {
-            let Cli { command, serve } = Cli::try_parse_from(args).unwrap();
-            let Command::Serve(serve) = command.unwrap_or(Command::Serve(serve)) else {
-                panic!("{args:?}")
-            };
+            let Command::Serve(serve) = read(args).unwrap() else { panic!("{args:?}") };
             assert_eq!(serve.port, 0, "{args:?}");
         }
     }

@@ -9,48 +9,45 @@ mod language;
 mod wire;
 mod network;
 mod server;
+mod nodes;
+mod watch;
 mod permissions;
 mod rehearsal;
+mod steps;
 mod folder;
 mod report;
 
 use std::env;
-use std::ffi::OsStr;
 use std::io::Write;
-use std::net::{IpAddr, TcpStream};
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use cloakroom::{Prefix, TokenMint};
+use cloakroom_redis::{InvalidUrl, Named};
 
 use crate::args::Doctor;
 use crate::doctor::finding::{Finding, Ms, Part, Step, Verdict};
 use crate::doctor::language::Phrases;
-use crate::doctor::network::{Place, Target};
+use crate::doctor::network::Roots;
+use crate::doctor::nodes::{Duty, Node, Terms};
 use crate::doctor::report::Page;
-use crate::doctor::server::Patient;
 use crate::store;
 
 const URL: &str = "REDIS_URL";
-const ROOTS: &str = "SSL_CERT_FILE";
 
 /// Examines what the arguments name, and says what it found by the exit code too.
 pub(crate) fn examine(args: &Doctor) -> ExitCode {
     let phrases = language::chosen(args.lang);
-    // The store's client reads its roots from there, so what is found here holds for a service.
-    if let Some(ca) = &args.ca
-        && env::var_os(ROOTS).as_deref() != Some(ca.as_os_str())
-    {
-        return again_with(ca.as_os_str());
-    }
+    let roots = Roots::of(args.ca.as_deref());
+    let terms = Terms { timeout: args.timeout, roots: &roots };
     let url = args.url.clone().or_else(|| env::var(URL).ok());
     let (target, steps) = match url {
-        Some(url) => match Target::read(&url) {
-            Ok(target) => {
+        Some(url) => match named(&url) {
+            Ok(named) => {
                 let mut book = Book::open(args, phrases, &Part::OF_A_SERVER);
-                let _ = server_at(&url, &target, args, &mut book);
-                (target.server(), book.close())
+                let _ = steps::examine(&url, &named, args, terms, &mut book);
+                let hosts: Vec<_> = named.hosts.iter().map(ToString::to_string).collect();
+                (hosts.join(","), book.close())
             }
             Err(why) => {
                 let _ = writeln!(std::io::stderr(), "error: {}", (phrases.unreadable)(&why));
@@ -79,31 +76,12 @@ pub(crate) fn examine(args: &Doctor) -> ExitCode {
     }
 }
 
-/// Runs the same once more, in an environment with these roots.
-fn again_with(ca: &OsStr) -> ExitCode {
-    let program = env::current_exe();
-    let status = program.and_then(|program| {
-        Command::new(program)
-            .args(env::args_os().skip(1))
-            .env(ROOTS, ca)
-            .env_remove("SSL_CERT_DIR")
-            .status()
-    });
-    match status {
-        Ok(status) => {
-            ExitCode::from(status.code().and_then(|code| code.try_into().ok()).unwrap_or(1))
-        }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: can't start again with --ca: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// Where the steps are written down.
 struct Book {
     parts: &'static [Part],
     steps: Vec<Step>,
+    /// Whether there are several servers, so that each finding says of whom it is.
+    several: bool,
     /// None for programs, who get all of it at the end.
     page: Option<Page>,
 }
@@ -111,7 +89,7 @@ struct Book {
 impl Book {
     fn open(args: &Doctor, phrases: &'static Phrases, parts: &'static [Part]) -> Self {
         let page = (!args.json).then(|| Page::new(phrases, parts));
-        Self { parts, steps: Vec::new(), page }
+        Self { parts, steps: Vec::new(), several: false, page }
     }
 
     /// Takes the next step. `None` if it failed: then none follows.
@@ -121,6 +99,46 @@ impl Book {
         let looked = look(&mut findings).map_err(|failure| findings.push(failure)).ok();
         self.write(begin.elapsed(), findings);
         looked
+    }
+
+    /// Takes the next step with each of these servers. `None` if it failed with one that the others
+    /// can't do without; others are left out from here on.
+    fn each(
+        &mut self,
+        nodes: &mut Vec<Node>,
+        mut look: impl FnMut(&mut Node, &mut Vec<Finding>) -> Result<(), Finding>,
+    ) -> Option<()> {
+        let count = nodes.len();
+        self.several |= count > 1;
+        let begin = Instant::now();
+        let (mut said, mut kept, mut failed) = (Vec::new(), Vec::new(), false);
+        let mut all = std::mem::take(nodes).into_iter();
+        while let Some(mut node) = all.next() {
+            let mut findings = Vec::new();
+            if let Err(why) = look(&mut node, &mut findings) {
+                let mut others = kept.iter().chain(all.as_slice());
+                let spared = match node.duty {
+                    Duty::Alone | Duty::Primary => false,
+                    Duty::Replica => true,
+                    Duty::Sentinel => others.any(|other| other.duty == Duty::Sentinel),
+                    Duty::Seed => others.next().is_some(),
+                };
+                failed |= !spared;
+                findings.push(if spared { Finding::LeftOut { why: Box::new(why) } } else { why });
+                said.extend(findings.into_iter().map(|finding| (node.name.clone(), finding)));
+            } else {
+                said.extend(findings.into_iter().map(|finding| (node.name.clone(), finding)));
+                kept.push(node);
+            }
+        }
+        *nodes = kept;
+        let findings = if self.several {
+            labelled(said, count)
+        } else {
+            said.into_iter().map(|(_, finding)| finding).collect()
+        };
+        self.write(begin.elapsed(), findings);
+        (!failed).then_some(())
     }
 
     fn write(&mut self, took: Duration, findings: Vec<Finding>) {
@@ -143,118 +161,33 @@ impl Book {
     }
 }
 
-fn server_at(url: &str, target: &Target, args: &Doctor, book: &mut Book) -> Option<()> {
-    let timeout = args.timeout;
-    book.step(|findings| {
-        findings.push(Finding::AddressRead {
-            server: target.server(),
-            tls: target.tls(),
-            user: target.password.as_ref().map(|_| target.user().to_owned()),
-            database: target.database,
-        });
-        if args.url.is_some() && target.password.is_some() {
-            findings.push(Finding::PasswordVisible);
-        }
-        Ok(())
-    })?;
-    let addresses = book.step(|findings| match &target.place {
-        Place::Network { host, port, .. } if host.parse::<IpAddr>().is_err() => {
-            let found = network::resolve(host, *port, timeout, network::by_the_system)?;
-            let addresses = found.iter().map(|address| address.ip()).collect();
-            findings.push(Finding::NameFound { host: host.clone(), addresses });
-            Ok(found)
-        }
-        place => {
-            findings.push(Finding::NameNotNeeded);
-            Ok(match place {
-                Place::Network { host, port, .. } => {
-                    host.parse::<IpAddr>().map(|ip| (ip, *port).into()).into_iter().collect()
-                }
-                Place::Socket(_) => Vec::new(),
-            })
-        }
-    })?;
-    let connected = book.step(|findings| {
-        let connected = match &target.place {
-            Place::Network { .. } => Connected::Tcp(network::connect(&addresses, timeout)?),
-            Place::Socket(path) => Connected::Socket(network::connect_socket(path)?),
-        };
-        let address = connected.peer().map_or(target.server(), |peer| peer.to_string());
-        findings.push(Finding::Connected { address });
-        Ok(connected)
-    })?;
-    let peer = connected.peer().map(|peer| peer.ip());
-    let again = || network::connect(&addresses, timeout).ok();
-    let mut greeted = book.step(|findings| match (connected, &target.place) {
-        (Connected::Tcp(tcp), Place::Network { host, tls: true, .. }) => {
-            let (greeted, good) = network::greet_under_tls(tcp, host, timeout, again)?;
-            findings.push(good);
-            Ok(greeted)
-        }
-        (connected, _) => {
-            let stream = match connected {
-                Connected::Tcp(tcp) => wire::Stream::Tcp(tcp),
-                Connected::Socket(stream) => stream,
-            };
-            let greeted = network::greet_plainly(stream, timeout, again)?;
-            findings.push(peer.map_or(Finding::StaysHere, network::plain));
-            Ok(greeted)
-        }
-    })?;
-    let mut about = book.step(|findings| {
-        let (about, finding) = server::log_in(&mut greeted, target, peer, timeout)?;
-        findings.push(finding);
-        Ok(about)
-    })?;
-    let mut server = Patient { line: &mut greeted.line, timeout };
-    let server = &mut server;
-    book.step(|found| server::ping(server, target).map(|finding| found.push(finding)))?;
-    book.step(|found| server::role(server, &mut about).map(|findings| found.extend(findings)))?;
-    book.step(|found| server::cluster(server, &about).map(|finding| found.push(finding)))?;
-    book.step(|found| server::version(server, &about).map(|findings| found.extend(findings)))?;
-    book.step(|found| server::memory(&about).map(|findings| found.extend(findings)))?;
-    book.step(|found| {
-        found.extend(server::persistence(&about));
-        Ok(())
-    })?;
-    let (prefix, name, key) = names(args.prefix.clone());
-    book.step(|found| {
-        let tried = permissions::permissions(server, target, prefix.as_str(), &key)?;
-        found.push(tried);
-        Ok(())
-    })?;
-    book.step(|found| {
-        let rehearsed = rehearsal::rehearse(url, &prefix, &name, server)?;
-        found.push(rehearsed);
-        Ok(())
-    })
-}
-
-enum Connected {
-    Tcp(TcpStream),
-    Socket(wire::Stream),
-}
-
-impl Connected {
-    fn peer(&self) -> Option<std::net::SocketAddr> {
-        match self {
-            Self::Tcp(tcp) => tcp.peer_addr().ok(),
-            Self::Socket(_) => None,
+/// Findings with the names of the servers that they are of: the same of several is said once.
+fn labelled(said: Vec<(String, Finding)>, of: usize) -> Vec<Finding> {
+    let mut labelled: Vec<(Vec<String>, Finding)> = Vec::new();
+    let is_same = |one: &Finding, other: &Finding| {
+        // What can't be written is no finding of ours.
+        let written = |finding| serde_json::to_value(finding).ok();
+        one.code() == other.code() && written(one) == written(other)
+    };
+    for (node, finding) in said {
+        match labelled.iter_mut().find(|(_, known)| is_same(known, &finding)) {
+            Some((nodes, _)) => nodes.push(node),
+            None => labelled.push((vec![node], finding)),
         }
     }
+    let at = |(nodes, what): (Vec<_>, _)| {
+        let all = nodes.len() == of && of > 1;
+        Finding::At { nodes, all, what: Box::new(what) }
+    };
+    labelled.into_iter().map(at).collect()
 }
 
-/// The prefix of the rehearsal, and a user and a key that are nobody else's.
-fn names(asked: Option<Prefix>) -> (Prefix, String, String) {
-    let mint = TokenMint::new(Prefix::default(), "doctor", None);
-    // Without randomness the rehearsal says so.
-    let id = mint.issue_anonymous().ok().map(|issued| issued.id);
-    let hash = id.map_or(String::new(), |id| id.hash().to_lowercase());
-    let some: String = hash.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
-    let prefix = asked.or_else(|| Prefix::new(format!("doctor-{some}")).ok()).unwrap_or_default();
-    let keys = id.map_or(Vec::new(), |id| rehearsal::keys(&prefix, &id));
-    let key = keys.into_iter().next().unwrap_or_else(|| format!("{}:doctor", prefix.as_str()));
-    (prefix, format!("doctor-{some}"), key)
+/// What the URL names; the reason why it can't be read holds nothing of it.
+fn named(url: &str) -> Result<Named, String> {
+    Named::read(url).map_err(|error| match error {
+        InvalidUrl::Url(what) => what,
+        error => error.to_string(),
+    })
 }
 
 fn folder_at(path: &Path, book: &mut Book) -> Option<()> {

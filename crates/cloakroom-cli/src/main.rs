@@ -18,6 +18,7 @@ mod guard;
 mod health;
 mod app;
 mod serve;
+mod prometheus;
 mod carry;
 mod upkeep;
 mod sessions;
@@ -35,6 +36,7 @@ use crate::args::{Command, Serve};
 use crate::health::Readiness;
 use crate::kept::Keeping;
 use crate::logins::Logins;
+use crate::prometheus::Numbers;
 use crate::sessions::Found;
 use crate::store::Problem;
 
@@ -91,6 +93,12 @@ fn in_a_runtime(work: impl Future<Output = ExitCode>) -> ExitCode {
 }
 
 async fn run(serve: Serve) -> ExitCode {
+    // Before whatever is to be counted.
+    let numbers = match serve.metrics.map(|at| Numbers::take().map(|numbers| (numbers, at))) {
+        None => None,
+        Some(Ok(taken)) => Some(taken),
+        Some(Err(problem)) => return fail(problem),
+    };
     let (manager, place) = match store::manager(&serve) {
         Ok(manager) => manager,
         Err(Problem::Wrong(problem)) => args::refuse(problem),
@@ -108,6 +116,13 @@ async fn run(serve: Serve) -> ExitCode {
         Ok(listening) => listening,
         Err(problem) => return fail(problem),
     };
+    let metrics = match numbers {
+        None => None,
+        Some((numbers, at)) => match numbers.show(at).await {
+            Ok(at) => Some(at),
+            Err(problem) => return fail(problem),
+        },
+    };
     let readiness = Readiness::of(manager.clone());
     tokio::spawn(say_if_away(manager.clone()));
     let keeping = Keeping::as_told_by(&serve, &manager);
@@ -123,6 +138,9 @@ async fn run(serve: Serve) -> ExitCode {
     // For the person who started it, whatever the log is set to.
     let _ = writeln!(std::io::stdout(), "Sessions are kept {place}");
     let _ = writeln!(std::io::stdout(), "Listening on http://{address} (Ctrl-C ends it)");
+    if let Some(at) = metrics {
+        let _ = writeln!(std::io::stdout(), "Metrics at http://{at}/metrics");
+    }
     let stop = async {
         stop.await;
         readiness.no_longer();

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{ConnectInfo, Extension, Form, State};
-use axum::http::header::{HOST, HeaderName, REFERER};
+use axum::http::header::{HOST, REFERER};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use cloakroom::{Field, LogIn, Touch, User};
@@ -158,10 +158,7 @@ pub(crate) async fn log_out(session: Session) -> Result<Response, SessionError> 
 
 /// Where the way out leads.
 pub(crate) fn logged_out() -> Response {
-    // Nothing is stored in the browser here, and its pages are not cached; "cookies" would take
-    // those of other applications on the same host, and the language, along.
-    let clear = (HeaderName::from_static("clear-site-data"), "\"storage\"");
-    ([clear], Redirect::to("/")).into_response()
+    Redirect::to("/").into_response()
 }
 
 pub(crate) async fn log_out_by_link(
@@ -226,6 +223,7 @@ fn from_elsewhere(headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::HeaderName;
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         let lines = lines.iter();

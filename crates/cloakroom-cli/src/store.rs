@@ -53,6 +53,7 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
         lifetime,
         anonymous: no_longer_than(defaults.anonymous, lifetime)?,
         sessions_per_user: limit(serve),
+        patience: serve.patience,
         ..defaults
     };
     match serve.store.as_deref() {

@@ -22,7 +22,12 @@ pub(crate) fn start(serve: &Serve) {
     }
 }
 
-/// For a command that speaks for itself: what is wrong, and nothing else.
+/// For a command that speaks for itself: what is wrong, and nothing else. How the server is set up is
+/// told by `cloakroom doctor`, and not again by every command.
 pub(crate) fn start_quietly() {
-    tracing_subscriber::fmt().with_env_filter("warn").with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter("warn,cloakroom_redis::start=error")
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
 }

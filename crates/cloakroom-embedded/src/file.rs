@@ -10,21 +10,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use cloakroom::SessionId;
-use cloakroom::engine::Record;
+use cloakroom::engine::Packed;
 use redb::backends::FileBackend;
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Database, ReadableDatabase, StorageBackend, TableDefinition};
 
-use crate::record::{self, Writes};
+use crate::log::{Log, Tidy, Writes};
+use crate::witness::Witness;
 
 /// The layout that this version writes; the file says its own.
-pub(crate) const LAYOUT: u64 = 1;
+pub(crate) const LAYOUT: u64 = 2;
 const FILE: &str = "sessions.redb";
 const UNFINISHED: &str = "sessions.redb.new";
 const LOCK: &str = "lock";
 /// How long to wait for the process before.
 const LOCKED_WITHIN: Duration = Duration::from_secs(1);
 
-const SESSIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("sessions");
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 const ABOUT: TableDefinition<'_, &str, u64> = TableDefinition::new("about");
 const LAYOUT_KEY: &str = "layout";
 /// How many transactions there were.
@@ -34,6 +35,8 @@ const WITNESS: &str = "acknowledged";
 
 /// Everything live is in memory: the database's own cache serves its inner pages.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
+/// How much of the log is tidied in one transaction that does nothing else.
+const TIDIED_AT_ONCE: u64 = 16 * 1024 * 1024;
 /// A file below this is not worth compacting.
 const WORTH_COMPACTING: u64 = 32 * 1024 * 1024;
 
@@ -74,6 +77,20 @@ pub enum OpenError {
         /// The layout that it is in.
         found: u64,
         /// The latest layout that this version reads.
+        known: u64,
+    },
+    /// An earlier version of Cloakroom wrote it, whose layout is not read any more.
+    #[error(
+        "{path} is in layout {found}, of before the first release of Cloakroom; this version reads \
+         layout {known}: move the file away to begin without sessions, or take another folder",
+        path = .path.display()
+    )]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The layout that it is in.
+        found: u64,
+        /// The layout that this version reads.
         known: u64,
     },
     /// It is not as it was left: cut short, overwritten, or changed.
@@ -181,7 +198,11 @@ impl Folder {
         if found > LAYOUT {
             return Err(OpenError::Newer { path, found, known: LAYOUT });
         }
-        let witness = Witness::open(&self.path).map_err(wrong)?;
+        if found < LAYOUT {
+            return Err(OpenError::Older { path, found, known: LAYOUT });
+        }
+        let witness = for_owner().create(true).open(self.path.join(WITNESS)).map_err(wrong)?;
+        let witness = Witness(witness);
         let (held, acknowledged) = (about.commits, witness.acknowledged());
         if held < acknowledged {
             let shown = self.path.join(WITNESS);
@@ -195,7 +216,8 @@ impl Folder {
         if rolled_back.load(Ordering::SeqCst) {
             tracing::warn!(event = "rolled_back", path = %path.display(), "the last transaction was not whole, as a power cut leaves it: it had not been acknowledged, and was rolled back");
         }
-        Ok(Sessions { database, path, commits: held, witness })
+        let (log, records) = not_panicking(&path, || read(&database))?;
+        Ok(Sessions { database, log, records, path, commits: held, witness })
     }
 }
 
@@ -236,7 +258,7 @@ fn make(file: File) -> Result<(), String> {
         let database = settings().create_with_backend(FileBackend::new(file)?)?;
         let transaction = database.begin_write()?;
         transaction.open_table(ABOUT)?.insert(LAYOUT_KEY, LAYOUT)?;
-        transaction.open_table(SESSIONS)?;
+        transaction.open_table(LOG)?;
         transaction.commit()?;
         Ok(())
     };
@@ -251,37 +273,10 @@ fn not_panicking<T>(path: &Path, step: impl FnOnce() -> Result<T, String>) -> Re
     done.map_err(|what| OpenError::Damaged { path: path.to_owned(), what })
 }
 
-/// How many transactions were acknowledged, beside the file and not in it.
-///
-/// The database gives up its last transaction when that is not whole, and can't tell one that a
-/// power cut left half written, of which nobody was told, from one that was damaged later. This says
-/// which it was. It is written after the transaction is on the disk, and not synced itself: a killed
-/// process leaves it exact, a power cut leaves it behind, and it is never ahead.
-struct Witness(File);
-
-impl Witness {
-    fn open(folder: &Path) -> io::Result<Self> {
-        Ok(Self(for_owner().create(true).open(folder.join(WITNESS))?))
-    }
-
-    /// A number and, so that garbage is not taken for one, its complement; 0 if it says nothing.
-    fn acknowledged(&self) -> u64 {
-        let mut bytes = [0; 16];
-        let mut file = &self.0;
-        if file.rewind().and_then(|()| file.read_exact(&mut bytes)).is_err() {
-            return 0;
-        }
-        let bytes = u128::from_le_bytes(bytes);
-        let (number, complement) = (bytes as u64, (bytes >> 64) as u64);
-        if number == !complement { number } else { 0 }
-    }
-
-    fn acknowledge(&self, number: u64) {
-        let bytes = u128::from(number) | u128::from(!number) << 64;
-        let mut file = &self.0;
-        // Without it, one more kind of damage goes unnoticed; nothing depends on it.
-        let _ = file.rewind().and_then(|()| file.write_all(&bytes.to_le_bytes()));
-    }
+fn read(database: &Database) -> Result<(Log, Vec<(SessionId, Packed)>), String> {
+    let read = || -> Result<_, redb::Error> { Log::read(&database.begin_read()?.open_table(LOG)?) };
+    let (log, records) = read().map_err(|error| error.to_string())?;
+    Ok((log, records.ok_or("a record is none")?))
 }
 
 /// What the file says of itself.
@@ -302,65 +297,64 @@ fn about(database: &Database) -> Result<About, String> {
 /// The open file.
 pub(crate) struct Sessions {
     database: Database,
+    log: Log,
+    records: Vec<(SessionId, Packed)>,
     path: PathBuf,
     commits: u64,
     witness: Witness,
 }
 
 impl Sessions {
-    /// Every record.
-    pub(crate) fn load(&self) -> Result<Vec<(SessionId, Record)>, OpenError> {
-        not_panicking(&self.path, || {
-            let load = || -> Result<Option<Vec<_>>, redb::Error> {
-                let sessions = self.database.begin_read()?.open_table(SESSIONS)?;
-                let mut records = Vec::new();
-                for entry in sessions.iter()? {
-                    let (key, value) = entry?;
-                    let id = SessionId::from_bytes(key.value());
-                    let record = record::decode(value.value());
-                    let Some(both) = id.zip(record) else { return Ok(None) };
-                    records.push(both);
-                }
-                Ok(Some(records))
-            };
-            load().map_err(|error| error.to_string())?.ok_or_else(|| "a record is none".to_owned())
-        })
+    /// Every record. Read once: it is handed out, and not kept.
+    pub(crate) fn take_records(&mut self) -> Vec<(SessionId, Packed)> {
+        std::mem::take(&mut self.records)
     }
 
     /// Writes all of it in one transaction, and returns when it is on the disk.
-    pub(crate) fn write(&mut self, writes: Writes) -> Result<(), String> {
-        let commits = self.commits + 1;
-        let write = || -> Result<(), redb::Error> {
-            let transaction = self.database.begin_write()?;
-            {
-                let mut sessions = transaction.open_table(SESSIONS)?;
-                // In the order of the keys, so that neighbours' pages are touched once.
-                let mut writes: Vec<_> = writes.into_iter().collect();
-                writes.sort_unstable_by_key(|(id, _)| *id);
-                for (id, bytes) in writes {
-                    match bytes {
-                        Some(bytes) => sessions.insert(&id.to_bytes()[..], &bytes[..])?,
-                        None => sessions.remove(&id.to_bytes()[..])?,
-                    };
-                }
-            }
-            transaction.open_table(ABOUT)?.insert(COMMITS_KEY, commits)?;
-            transaction.commit()?;
-            Ok(())
-        };
-        match catch_unwind(AssertUnwindSafe(write)) {
-            Ok(written) => written.map_err(|error| error.to_string())?,
-            Err(_) => return Err("the database gave up on the file".into()),
+    pub(crate) fn write(&mut self, writes: &Writes) -> Result<(), String> {
+        self.transact(writes, Tidy::AsItGoes).map(drop)
+    }
+
+    /// Takes a little of what doesn't count out of the file, if that has become too much. Nobody waits
+    /// for it; what is written meanwhile does, for some milliseconds.
+    pub(crate) fn tidy(&mut self) -> Result<(), String> {
+        match self.log.is_untidy() {
+            true => self.transact(&Writes::new(), Tidy::UpTo(TIDIED_AT_ONCE)).map(drop),
+            false => Ok(()),
         }
-        self.commits = commits;
-        self.witness.acknowledge(commits);
+    }
+
+    /// Does so until there is no more than a little.
+    pub(crate) fn tidy_all(&mut self) -> Result<(), OpenError> {
+        while self.log.is_untidy() {
+            self.tidy().map_err(|problem| self.not_written(problem))?;
+        }
         Ok(())
     }
 
+    fn transact(&mut self, writes: &Writes, tidy: Tidy) -> Result<u64, String> {
+        let commits = self.commits + 1;
+        let write = || -> Result<u64, redb::Error> {
+            let transaction = self.database.begin_write()?;
+            let taken = self.log.append(&mut transaction.open_table(LOG)?, writes, tidy)?;
+            transaction.open_table(ABOUT)?.insert(COMMITS_KEY, commits)?;
+            transaction.commit()?;
+            Ok(taken)
+        };
+        let taken = match catch_unwind(AssertUnwindSafe(write)) {
+            Ok(written) => written.map_err(|error| error.to_string())?,
+            Err(_) => return Err("the database gave up on the file".into()),
+        };
+        self.commits = commits;
+        self.witness.acknowledge(commits);
+        Ok(taken)
+    }
+
     /// Gives back to the system what has long been free, if that is most of the file.
-    pub(crate) fn compact(&mut self, live: u64) -> Result<(), OpenError> {
+    pub(crate) fn compact(&mut self) -> Result<(), OpenError> {
         let length = std::fs::metadata(&self.path).map_or(0, |file| file.len());
-        if length < WORTH_COMPACTING || length / 4 < live {
+        let (_, that_count) = self.log.bytes();
+        if length < WORTH_COMPACTING || length / 4 < that_count {
             return Ok(());
         }
         self.give_back()?;
@@ -369,10 +363,21 @@ impl Sessions {
         Ok(())
     }
 
-    /// Gives back to the system what is free.
+    /// Gives back to the system what doesn't count, and what is free.
     pub(crate) fn give_back(&mut self) -> Result<(), OpenError> {
+        let (mut left, _) = self.log.bytes();
+        while left > 0 {
+            let some = Tidy::All(left.min(TIDIED_AT_ONCE));
+            let taken = self.transact(&Writes::new(), some);
+            left = left.saturating_sub(taken.map_err(|problem| self.not_written(problem))?.max(1));
+        }
         let path = self.path.clone();
         not_panicking(&path, || self.database.compact().map_err(|error| error.to_string()))?;
         Ok(())
+    }
+
+    pub(crate) fn not_written(&self, problem: String) -> OpenError {
+        let source = io::Error::other::<String>(problem);
+        OpenError::NotAccessible { path: self.path.clone(), source }
     }
 }

@@ -8,11 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use cloakroom::SessionId;
-use cloakroom::engine::Changes;
+use cloakroom::engine::{Changes, Packed};
 use cloakroom::store::Happened;
 use event_listener::Event;
 
-use crate::record::{self, Writes};
+use crate::log::Writes;
 
 /// How long a renewed end may lie in memory alone.
 const TOUCHES_WITHIN: Duration = Duration::from_secs(1);
@@ -79,23 +79,22 @@ impl Queue {
     /// Queues what a verb changed. Answers the batch after which everything is safe that the verb
     /// can have seen; `None` if it is already.
     pub(crate) fn note(&self, changes: Changes<'_>) -> Result<Option<Arc<Batch>>, Failure> {
-        let writes = changes.records().map(|(id, record)| (id, record.map(record::encode)));
-        let writes: Vec<_> = writes.collect();
+        let writes: Vec<_> = changes.records().map(|(id, packed)| (id, packed.cloned())).collect();
         let mut guard = self.state();
         let state = &mut *guard;
         if let Some(reason) = &state.closed {
             return Err(Failure { happened: Happened::No, reason: reason.clone() });
         }
-        for (id, bytes) in writes {
+        for (id, packed) in writes {
             // What gathers stays the latest: nothing older may be written after it.
             if changes.urgent() || state.gathering.contains_key(&id) {
                 state.touched.remove(&id);
-                state.bytes += weight(&bytes);
-                if let Some(before) = state.gathering.insert(id, bytes) {
+                state.bytes += weight(&packed);
+                if let Some(before) = state.gathering.insert(id, packed) {
                     state.bytes -= weight(&before);
                 }
             } else {
-                state.touched.insert(id, bytes);
+                state.touched.insert(id, packed);
             }
         }
         if !state.touched.is_empty() && state.touched_since.is_none() {
@@ -223,8 +222,8 @@ impl Queue {
     }
 }
 
-fn weight(bytes: &Option<Vec<u8>>) -> usize {
-    SessionId::BYTES + bytes.as_ref().map_or(0, Vec::len)
+fn weight(packed: &Option<Packed>) -> usize {
+    SessionId::BYTES + packed.as_ref().map_or(0, |packed| packed.bytes().len())
 }
 
 impl Batch {

@@ -87,9 +87,9 @@ struct Handle {
 
 impl EmbeddedStore {
     /// Opens the sessions of a folder; makes it, for its owner alone, if it is not there. Reads all
-    /// of it, checks every checksum, and blocks that long: a quarter of a second for 100,000
-    /// sessions of 300 bytes, four seconds for a million. Waits a second for a process that is just
-    /// leaving the folder. In async code call it at the start, or where blocking is allowed.
+    /// of it, checks every checksum, and blocks that long: some microseconds a session, as
+    /// `docs/performance-embedded.md` has measured. Waits a second for a process that is just leaving
+    /// the folder. In async code call it at the start, or where blocking is allowed.
     pub fn open(folder: impl AsRef<Path>, settings: EmbeddedSettings) -> Result<Self, OpenError> {
         Self::open_on(folder.as_ref(), settings, |file| file)
     }
@@ -113,7 +113,9 @@ impl EmbeddedStore {
         });
         // Held by what opens the file, and so by the writer, until it ends.
         let open: writer::Open = Box::new(move || folder.open(&with));
-        let (sessions, records) = open().and_then(|sessions| writer::read(&shared, sessions))?;
+        let (mut sessions, records) =
+            open().and_then(|sessions| writer::read(&shared, sessions))?;
+        sessions.tidy_all()?;
         shared.engine.replace(records, || ());
         let thread = std::thread::Builder::new().name("cloakroom-writer".into());
         let writer = {

@@ -34,11 +34,12 @@ pub struct Contents {
 /// Reads all of a folder's sessions, checks every checksum, and counts. Removes nothing. Costs as
 /// much as opening the store.
 pub fn check(folder: impl AsRef<Path>) -> Result<Contents, OpenError> {
-    let (folder, sessions) = take(folder.as_ref())?;
+    let (folder, mut sessions) = take(folder.as_ref())?;
     let now = Clock::system().now();
     let mut found = Contents { layout: LAYOUT, bytes: length(&folder), ..Contents::default() };
     let mut users = HashSet::new();
-    for (id, record) in sessions.load()? {
+    for (id, packed) in sessions.take_records() {
+        let record = packed.record();
         match &record.content {
             _ if record.expires_at <= now => found.over += 1,
             None => found.markers += 1,
@@ -61,13 +62,9 @@ pub fn compact(folder: impl AsRef<Path>) -> Result<(u64, u64), OpenError> {
     let (folder, mut sessions) = take(folder.as_ref())?;
     let before = length(&folder);
     let now = Clock::system().now();
-    let records = sessions.load()?.into_iter();
-    let over = records.filter(|(_, record)| record.expires_at <= now).map(|(id, _)| (id, None));
-    let not_written = |problem| OpenError::NotAccessible {
-        path: folder.file(),
-        source: io::Error::other::<String>(problem),
-    };
-    sessions.write(over.collect()).map_err(not_written)?;
+    let records = sessions.take_records().into_iter();
+    let over = records.filter(|(_, packed)| packed.expires_at() <= now).map(|(id, _)| (id, None));
+    sessions.write(&over.collect()).map_err(|problem| sessions.not_written(problem))?;
     sessions.give_back()?;
     drop(sessions);
     Ok((before, length(&folder)))

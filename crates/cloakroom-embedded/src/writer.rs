@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cloakroom::SessionId;
-use cloakroom::engine::{Engine, Record};
+use cloakroom::engine::{Engine, Packed};
 
 use crate::file::{OpenError, Sessions};
+use crate::log::Writes;
 use crate::queue::{Queue, Work};
-use crate::record::Writes;
 
 /// How long to wait before a file that failed is tried again.
 const TRIED_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -28,27 +28,37 @@ pub(crate) type Open = Box<dyn Fn() -> Result<Sessions, OpenError> + Send>;
 /// Writes until the store is dropped.
 pub(crate) fn run(shared: &Arc<Shared>, mut sessions: Sessions, open: &Open) {
     let _closed = Closed(shared);
+    // On a disk that is too full to be tidied, reads go on.
+    let mut tidies = true;
     loop {
-        match shared.queue.next() {
-            Work::Write(writes) => match sessions.write(writes) {
-                Ok(()) => shared.queue.written(),
-                Err(problem) => {
-                    let path = shared.path.display();
-                    tracing::error!(event = "file_failed", %path, problem, "sessions can't be written: every request that needs one is refused until they can");
-                    shared.queue.close(&format!("the file can't be written: {problem}"));
-                    drop(sessions);
-                    let Some(again) = reopen(shared, open) else { return };
-                    sessions = again;
-                    tracing::warn!(event = "file_reopened", %path, "sessions can be written again");
+        let done = match shared.queue.next() {
+            Work::Write(writes) => {
+                let written = sessions.write(&writes);
+                tidies = written.is_ok();
+                if written.is_ok() {
+                    shared.queue.written();
                 }
-            },
+                written
+            }
             Work::Sweep => {
                 shared.engine.sweep(|changes| {
                     // Refused only while the file fails, and found expired again after it.
                     let _ = shared.queue.note(changes);
                 });
+                let tidied = if tidies { sessions.tidy() } else { Ok(()) };
+                tidies &= tidied.is_ok();
+                tidied
             }
             Work::End => return,
+        };
+        if let Err(problem) = done {
+            let path = shared.path.display();
+            tracing::error!(event = "file_failed", %path, problem, "sessions can't be written: every request that needs one is refused until they can");
+            shared.queue.close(&format!("the file can't be written: {problem}"));
+            drop(sessions);
+            let Some(again) = reopen(shared, open) else { return };
+            sessions = again;
+            tracing::warn!(event = "file_reopened", %path, "sessions can be written again");
         }
     }
 }
@@ -78,18 +88,14 @@ fn reopen(shared: &Shared, open: &Open) -> Option<Sessions> {
 pub(crate) fn read(
     shared: &Shared,
     mut sessions: Sessions,
-) -> Result<(Sessions, Vec<(SessionId, Record)>), OpenError> {
+) -> Result<(Sessions, Vec<(SessionId, Packed)>), OpenError> {
     let now = shared.engine.clock().now();
-    let (live, expired): (Vec<_>, Vec<_>) =
-        sessions.load()?.into_iter().partition(|(_, record)| record.expires_at > now);
-    let expired: Writes = expired.into_iter().map(|(id, _)| (id, None)).collect();
-    let path = || shared.path.clone();
-    let not_written =
-        |problem| OpenError::NotAccessible { path: path(), source: std::io::Error::other(problem) };
-    sessions.write(expired).map_err(not_written)?;
-    // About what a record of a few fields takes.
-    sessions.compact(live.len() as u64 * 512)?;
-    Ok((sessions, live))
+    let mut records = sessions.take_records();
+    let expired = records.extract_if(.., |(_, packed)| packed.expires_at() <= now);
+    let expired: Writes = expired.map(|(id, _)| (id, None)).collect();
+    sessions.write(&expired).map_err(|problem| sessions.not_written(problem))?;
+    sessions.compact()?;
+    Ok((sessions, records))
 }
 
 /// Whatever ends the writer, nobody waits for it any more.

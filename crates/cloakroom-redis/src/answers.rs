@@ -30,10 +30,8 @@ pub(crate) enum Next {
 
 /// What an answered error means; `None` if it is none, but a connection that broke.
 pub(crate) fn about(error: &RedisError) -> Option<(Happened, Next)> {
-    let (code, detail) = (error.code()?, error.detail().unwrap_or_default());
+    let (code, detail) = (code(error)?, error.detail().unwrap_or_default());
     let inside = is_of_a_script(detail);
-    // Before Redis 7 an error inside a script is a part of another's text.
-    let code = if inside { wrapped_code(detail).unwrap_or(code) } else { code };
     let node = || detail.split_ascii_whitespace().nth(1).map(str::to_owned);
     let next = match code {
         "MOVED" => node().map(Next::Moved),
@@ -56,6 +54,13 @@ pub(crate) fn about(error: &RedisError) -> Option<(Happened, Next)> {
         // NOPERM, WRONGTYPE and whatever else a script met half way.
         None => (Happened::Perhaps, Next::Nothing),
     })
+}
+
+/// The code of an answered error. Before Redis 7 one inside a script is a part of another's text.
+pub(crate) fn code(error: &RedisError) -> Option<&str> {
+    let detail = error.detail().unwrap_or_default();
+    let inside = is_of_a_script(detail).then(|| wrapped_code(detail)).flatten();
+    error.code().map(|code| inside.unwrap_or(code))
 }
 
 /// Redis 7: `OOM command not allowed... script: SHA, on @user_script:42.`; before: `Error running

@@ -10,8 +10,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Redis 6.2 or newer and Valkey 7.2 or newer; tested on Redis 6.2 and 7.0 and Valkey 9.1. A session is a plain hash that `HGETALL` shows from any
-//! language; the scripts in [`scripts`] are how any language may write to it.
+//! Redis 6.2 or newer and Valkey 7.2 or newer; tested on Redis 6.2 and 7.0 and Valkey 8.0
+//! and 9.1. A session is a plain hash that `HGETALL` shows from any language; the scripts in [`scripts`] are how any language may write to it.
 //!
 //! 1. The server's clock decides what has expired.
 //! 2. A verb waits as long as its caller has patience, and then says that it is unknown whether it
@@ -28,6 +28,7 @@
 
 mod settings;
 mod address;
+mod named;
 mod backoff;
 mod keys;
 mod slot;
@@ -35,6 +36,7 @@ pub mod scripts;
 mod wire;
 mod answers;
 mod start;
+mod meters;
 mod gather;
 mod line;
 mod flight;
@@ -47,7 +49,11 @@ mod scan;
 mod store;
 mod records;
 pub mod orphans;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 
 pub use address::InvalidUrl;
+pub use named::{Host, Kind, Named};
 pub use settings::{Backoff, ClientCertificate, Credentials, Durable, RedisSettings, Tls};
 pub use store::RedisStore;

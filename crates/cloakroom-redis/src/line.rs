@@ -23,6 +23,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::gather::{Gathering, OneMore, Waiting};
+use crate::meters::Meters;
 use crate::settings::{Backoff, Credentials};
 use crate::start::{Survey, Who};
 
@@ -46,6 +47,7 @@ pub(crate) struct Dial {
     pub(crate) primaries_only: bool,
     /// What is looked at once, at the first connection; not at a sentinel.
     pub(crate) survey: Option<Arc<Survey>>,
+    pub(crate) meters: Arc<Meters>,
 }
 
 impl Dial {
@@ -87,6 +89,8 @@ struct Current {
     number: u64,
     /// How many attempts have failed since the last that did not.
     failures: u32,
+    /// Whether one has succeeded.
+    connected: bool,
     /// Before that nobody connects.
     rests_until: Option<Instant>,
 }
@@ -214,7 +218,13 @@ impl Line {
     }
 
     fn tried(&self, succeeded: bool) {
+        let meters = &self.0.dial.meters;
         let mut current = self.lock();
+        if succeeded {
+            meters.connected(std::mem::replace(&mut current.connected, true));
+        } else {
+            meters.not_connected();
+        }
         current.failures = if succeeded { 0 } else { current.failures.saturating_add(1) };
         let rest = self.0.dial.reconnect.rest(current.failures);
         current.rests_until = (!succeeded).then(|| Instant::now() + rest);
@@ -368,28 +378,38 @@ pub(crate) struct Connection {
 impl Connection {
     /// Sends a command, and returns its answer.
     pub(crate) async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
+        self.line.0.dial.meters.sent(std::iter::once(command));
         let mut connection = self.opened.connection.clone();
-        self.answer(connection.send_packed_command(command), Value::extract_error).await
+        let received = |answer: Value| {
+            self.line.0.dial.meters.received(std::slice::from_ref(&answer));
+            answer.extract_error()
+        };
+        self.answer(connection.send_packed_command(command), received).await
     }
 
     /// Sends commands in one piece, so that nobody's come between, and returns their answers; the
     /// first that is an error instead of all.
     pub(crate) async fn ask_all(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        self.line.0.dial.meters.sent(commands.cmd_iter());
         let mut connection = self.opened.connection.clone();
         let sent = connection.send_packed_commands(commands, 0, commands.len());
-        let each = |answers: Vec<Value>| answers.into_iter().map(Value::extract_error).collect();
-        self.answer(sent, each).await
+        let received = |answers: Vec<Value>| {
+            self.line.0.dial.meters.received(&answers);
+            answers.into_iter().map(Value::extract_error).collect()
+        };
+        self.answer(sent, received).await
     }
 
     async fn answer<T>(
         &self,
         sent: impl Future<Output = Result<T, RedisError>>,
-        without_errors: impl Fn(T) -> Result<T, RedisError>,
+        received: impl Fn(T) -> Result<T, RedisError>,
     ) -> Result<T, RedisError> {
+        tracing::trace!(event = "trip", node = %self.line.addr());
         let waits = Waits::begin(self);
         let answer = sent.await;
         waits.answered();
-        let answer = answer.and_then(without_errors);
+        let answer = answer.and_then(received);
         if let Err(error) = &answer
             && error.is_unrecoverable_error()
         {

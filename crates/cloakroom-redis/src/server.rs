@@ -15,6 +15,7 @@ use crate::answers::{self, Next};
 use crate::backoff::random;
 use crate::cluster::Cluster;
 use crate::line::{Dial, Line};
+use crate::meters::Meters;
 use crate::place::Place;
 use crate::sentinel::Sentinels;
 use crate::settings::{Backoff, Durable, RedisSettings};
@@ -33,6 +34,7 @@ pub(crate) struct Server {
     name: String,
     durable: Option<Durable>,
     in_flight: Arc<Semaphore>,
+    meters: Arc<Meters>,
     /// How long work may take that nobody waits for.
     answer_within: Duration,
 }
@@ -89,6 +91,7 @@ impl Server {
         let Address { deployment, hosts } = Address::parse(url, &settings.tls)?;
         let name = hosts.iter().map(|host| host.addr().to_string()).collect::<Vec<_>>().join(",");
         let Some(like) = hosts.first().cloned() else { return Err(InvalidUrl::SeveralHosts) };
+        let meters = Arc::new(Meters::new());
         let dial = Dial {
             like,
             credentials: settings.credentials.clone(),
@@ -96,6 +99,7 @@ impl Server {
             reconnect: settings.reconnect,
             primaries_only: false,
             survey: Some(Arc::new(Survey::default())),
+            meters: Arc::clone(&meters),
         };
         let (every, within) = (settings.topology_every, settings.answer_within);
         let place = match deployment {
@@ -114,7 +118,8 @@ impl Server {
         };
         let in_flight =
             Arc::new(Semaphore::new(settings.in_flight.get().min(Semaphore::MAX_PERMITS)));
-        Ok(Self { place, name, durable: settings.durable, in_flight, answer_within: within })
+        let durable = settings.durable;
+        Ok(Self { place, name, durable, in_flight, meters, answer_within: within })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -179,6 +184,7 @@ impl Server {
     ) -> Result<Value, Failure> {
         // The semaphore is never closed.
         let _turn = self.in_flight.acquire().await;
+        let _call = self.meters.call();
         let (mut way, mut text, mut tries, mut anew) = (Way::Usual, None, 0, false);
         loop {
             tries += 1;
@@ -221,6 +227,7 @@ impl Server {
                 self.place.doubt();
                 return Err(Failure::of(Happened::Perhaps, error));
             };
+            self.meters.refused(answers::code(&error).unwrap_or_default());
             if happened == Happened::Perhaps {
                 return Err(Failure::of(happened, error));
             }

@@ -174,6 +174,7 @@ impl RedisStore {
                 return Ok(());
             }
             self.server.call(&users::tidy(&self.prefix, tag, &ids), patience()).await?;
+            // A sleep, because nobody waits for this, and the rest is what it is about.
             tokio::time::sleep(begun.elapsed().min(Pace::LONGEST_STEP) * pace.rests).await;
         }
     }

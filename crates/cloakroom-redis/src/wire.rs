@@ -367,11 +367,10 @@ pub(crate) fn peeked(id: &SessionId, value: Value) -> Result<Option<Record>, Gar
     if *outcome != *b"done" {
         return words.gone(&outcome, None, None).map(|reply| reply.outcome);
     }
-    let (Snapshot { user, life, expires_at, fields, .. }, _) = words.session()?;
+    let (Snapshot { user, life, expires_at, client, fields, .. }, _) = words.session()?;
     let mut bytes = id.to_bytes();
     bytes[0] = if user.is_some() { b'u' } else { b'a' };
     let id = SessionId::from_bytes(&bytes).ok_or(Garbled("an id of no kind"))?;
-    let client = words.client.as_deref().map(Client::from_text);
     Ok(Some(Record { id, user, life, expires_at, client, fields }))
 }
 
@@ -412,14 +411,12 @@ fn ids(beside: &SessionId, answer: Option<Kept>) -> Result<Vec<SessionId>, Garbl
 /// The lines of a reply, one after the other.
 struct Words {
     words: std::vec::IntoIter<Value>,
-    /// Passed by, and read only by who wants it.
-    client: Option<String>,
 }
 
 impl Words {
     fn of(value: Value) -> Result<Self, Garbled> {
         match value {
-            Value::Array(words) => Ok(Self { words: words.into_iter(), client: None }),
+            Value::Array(words) => Ok(Self { words: words.into_iter() }),
             _ => Err(Garbled("no list")),
         }
     }
@@ -473,14 +470,15 @@ impl Words {
             }
             Some(_) => return Err(Garbled("no generation")),
         };
-        let mut flat = Words { words: flat.into_iter(), client: None };
-        let (mut life, mut user, mut fields) = (None, None, Fields::new());
+        let mut flat = Words { words: flat.into_iter() };
+        let (mut life, mut user, mut client) = (None, None, None);
+        let mut fields = Fields::new();
         while let Some(name) = flat.next() {
             let name = name.ok_or(Garbled("a field without a name"))?;
             match &*name {
                 b"~" => life = flat.text()?.parse::<Life>().ok(),
                 b"~user" => user = Some(User::new(flat.text()?).map_err(|_| Garbled("no user"))?),
-                b"~client" => self.client = Some(flat.text()?),
+                b"~client" => client = Some(Client::from_text(&flat.text()?)),
                 _ => {
                     let value = flat.bytes()?;
                     // A name that no application of ours can have written is not handed to one.
@@ -492,7 +490,7 @@ impl Words {
             }
         }
         let life = life.ok_or(Garbled("a session without a life"))?;
-        Ok((Snapshot { user, life, expires_at, now, fields, next_token }, answer))
+        Ok((Snapshot { user, life, expires_at, now, client, fields, next_token }, answer))
     }
 
     fn refusal(&mut self, limits: &Limits) -> Result<Refusal, Garbled> {

@@ -175,7 +175,10 @@ fn canonical(origin: String) -> Result<Box<str>, InvalidOrigin> {
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]_".contains(&byte);
     let own_port = (origin.starts_with("https:") && origin.ends_with(":443"))
         || (origin.starts_with("http:") && origin.ends_with(":80"));
+    // Brackets and ports in their places.
+    let uri = origin.parse::<Uri>().is_ok_and(|uri| uri.authority().is_some());
     let valid = host.is_some_and(|host| !host.is_empty() && host.bytes().all(plain)) && !own_port;
+    let valid = valid && uri;
     if valid { Ok(origin.into()) } else { Err(InvalidOrigin(origin.chars().take(80).collect())) }
 }
 

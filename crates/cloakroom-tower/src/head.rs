@@ -2,7 +2,9 @@
 
 use cloakroom::{Head, SessionError};
 use http::header::{CACHE_CONTROL, RETRY_AFTER, SET_COOKIE, VARY};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// Says it in the headers of whatever response leaves.
 pub(crate) fn write(head: &Head, headers: &mut HeaderMap) {
@@ -12,6 +14,10 @@ pub(crate) fn write(head: &Head, headers: &mut HeaderMap) {
     {
         cookie.set_sensitive(true);
         headers.append(SET_COOKIE, cookie);
+    }
+    if let Some(what) = head.clear_site_data {
+        // What an application says itself is what it wants.
+        headers.entry(CLEAR_SITE_DATA).or_insert(HeaderValue::from_static(what));
     }
     if head.depends_on_session {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use cloakroom::{Manager, SessionError};
+use cloakroom::{Client, Manager, SessionError};
 use http::header::COOKIE;
-use http::{Request, Response};
+use http::{Extensions, HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -20,10 +20,14 @@ use crate::session::{Main, Session};
 /// What answers in place of a response whose waiting writes could not be stored.
 type Replacement<B> = Arc<dyn Fn(&SessionError) -> Response<B> + Send + Sync>;
 
+/// Says which client a request comes from.
+type ClientOf = Arc<dyn Fn(&HeaderMap, &Extensions) -> Client + Send + Sync>;
+
 /// Gives every request its session. `B` is the type of response bodies.
 pub struct SessionLayer<B, Mark = Main> {
     manager: Manager,
     replacement: Replacement<B>,
+    clients: Option<ClientOf>,
     mark: PhantomData<fn() -> Mark>,
 }
 
@@ -49,7 +53,7 @@ impl<B: Default + 'static, Mark> SessionLayer<B, Mark> {
     /// # Ok::<(), cloakroom::InvalidCookieName>(())
     /// ```
     pub fn marked(manager: Manager) -> Self {
-        Self { manager, replacement: Arc::new(head::refusal), mark: PhantomData }
+        Self { manager, replacement: Arc::new(head::refusal), clients: None, mark: PhantomData }
     }
 }
 
@@ -79,6 +83,32 @@ impl<B, Mark> SessionLayer<B, Mark> {
         replacement: impl Fn(&SessionError) -> Response<B> + Send + Sync + 'static,
     ) -> Self {
         Self { replacement: Arc::new(replacement), ..self }
+    }
+
+    /// Compares the client of each request that asks its session with the one that logged in, and
+    /// tells what differs: [`Event::ClientChanged`](cloakroom::Event), `client_changed` in the log, and
+    /// [`client_differences`](cloakroom::Session::client_differences) in a handler. It ends no session,
+    /// and costs no trip. Off by default. Keep as much of addresses here as at the login.
+    ///
+    /// ```
+    /// use std::net::SocketAddr;
+    /// use axum::extract::ConnectInfo;
+    /// # use cloakroom::{Manager, MemoryStore, Settings};
+    /// use cloakroom_tower::{Clients, SessionLayer};
+    ///
+    /// # let manager = Manager::new(MemoryStore::new(), Settings::default());
+    /// let clients = Clients::default(); // the same that logins use
+    /// let layer = SessionLayer::<String>::new(manager).comparing_clients(move |headers, extensions| {
+    ///     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    ///     clients.of(headers, peer.map(|ConnectInfo(peer)| peer.ip()))
+    /// });
+    /// ```
+    #[must_use]
+    pub fn comparing_clients(
+        self,
+        client: impl Fn(&HeaderMap, &Extensions) -> Client + Send + Sync + 'static,
+    ) -> Self {
+        Self { clients: Some(Arc::new(client)), ..self }
     }
 }
 
@@ -115,7 +145,10 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let plain_http = cfg!(debug_assertions) && hints::looks_like_plain_http(request.headers());
         let lines = request.headers().get_all(COOKIE).iter().map(|line| line.as_bytes());
-        let visit = self.layer.manager.open(lines);
+        let mut visit = self.layer.manager.open(lines);
+        if let Some(client) = &self.layer.clients {
+            visit = visit.from_client(|| client(request.headers(), request.extensions()));
+        }
         request.extensions_mut().insert(Session::<Mark>::marked(visit.session()));
         let handled = self.inner.call(request);
         let replacement = self.layer.replacement.clone();
@@ -142,6 +175,7 @@ impl<B, Mark> Clone for SessionLayer<B, Mark> {
         Self {
             manager: self.manager.clone(),
             replacement: self.replacement.clone(),
+            clients: self.clients.clone(),
             mark: PhantomData,
         }
     }

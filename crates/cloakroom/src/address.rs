@@ -50,6 +50,15 @@ impl Network {
         address.is_ipv4() == self.first.is_ipv4() && first(address, self.prefix) == self.first
     }
 
+    /// Whether the other is of the same kind, and known not to be in the same town: less than the
+    /// first 24 bits of IPv4, or 48 of IPv6, are the same.
+    pub(crate) fn is_far_from(&self, other: &Self) -> bool {
+        let most = if self.first.is_ipv4() { 24 } else { 48 };
+        let known = self.prefix.min(other.prefix).min(most);
+        self.first.is_ipv4() == other.first.is_ipv4()
+            && first(self.first, known) != first(other.first, known)
+    }
+
     /// The network of that prefix around an address.
     fn around(address: IpAddr, prefix: u8) -> Self {
         let address = address.to_canonical();

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use crate::address::Network;
-use crate::device::Device;
+use crate::device::{Browser, Device, System};
 
 /// The client that began a session, as its user sees it on a page "your devices".
 ///
@@ -69,6 +69,51 @@ impl Client {
     }
 }
 
+impl Client {
+    /// What is different of a later client, as far as both are known: see [`Difference`].
+    ///
+    /// ```
+    /// use cloakroom::{Client, Difference};
+    /// let then = Client::from_text("ffx lnx 203.0.113.0/24");
+    /// let now = Client::from_text("ffx win 198.51.100.7");
+    /// assert_eq!(then.differences(&now), [Difference::System, Difference::Network]);
+    /// // An update, another address of the same network, or silence is no difference.
+    /// assert_eq!(then.differences(&Client::from_text("ffx - 203.0.113.7")), []);
+    /// ```
+    pub fn differences(&self, later: &Self) -> Vec<Difference> {
+        let (then, now) = (self.device, later.device);
+        let browser = known_and_other(then.browser, now.browser, Browser::Unknown);
+        let system = known_and_other(then.system, now.system, System::Unknown);
+        let network =
+            self.address.zip(later.address).is_some_and(|(then, now)| then.is_far_from(&now));
+        let all = [
+            (browser, Difference::Browser),
+            (system, Difference::System),
+            (network, Difference::Network),
+        ];
+        all.into_iter().filter_map(|(differs, what)| differs.then_some(what)).collect()
+    }
+}
+
+fn known_and_other<T: PartialEq>(then: T, now: T, unknown: T) -> bool {
+    then != unknown && now != unknown && then != now
+}
+
+/// What a client has no more in common with the one that logged in. Each is told by the client
+/// itself and happens to honest people: a signal worth a line in an audit trail or a second look, and
+/// alone no reason to end a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Difference {
+    /// Another family of browsers. A browser does not become another one.
+    Browser,
+    /// Another family of systems. An iPad that asks for desktop pages says that it is a Mac.
+    System,
+    /// Another network: the first 24 bits of an IPv4 address, 48 of an IPv6 one. Every phone that
+    /// leaves the house changes it. An IPv4 and an IPv6 address can't be compared.
+    Network,
+}
+
 /// A name that an application gives to the sessions that it begins: 1 to 16 characters of
 /// `a-z 0-9 . _ -`, and not `-` alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +165,6 @@ pub struct InvalidLabel(String);
 mod tests {
     use super::*;
     use crate::address::AddressPrivacy;
-    use crate::device::{Browser, System};
 
     fn client(device: (Browser, System), address: &str, label: &str) -> Client {
         Client {
@@ -155,6 +199,35 @@ mod tests {
         ] {
             assert_eq!(client.to_text(), written);
             assert_eq!(Client::from_text(written), client, "{written}");
+        }
+    }
+
+    // Proves R72.
+    #[test]
+    fn only_what_is_known_of_both_can_differ() {
+        use Difference::{Browser, Network, System};
+        let then = "chr win 203.0.113.7";
+        for (now, differences) in [
+            ("chr win 203.0.113.7", &[][..]),
+            ("chr win 203.0.113.0/24", &[]),
+            ("- - -", &[]),
+            ("chr win 2001:db8::1", &[]),
+            ("chr win 203.0.114.7", &[Network]),
+            ("edg win 203.0.113.9", &[Browser]),
+            ("chr lnx -", &[System]),
+            ("oth oth 10.0.0.0/24 admin", &[Browser, System, Network]),
+        ] {
+            let [then, now] = [then, now].map(Client::from_text);
+            assert_eq!(then.differences(&now), differences, "{now:?}");
+            assert_eq!(now.differences(&then), differences, "{now:?}");
+        }
+        for (then, now, far) in [
+            ("2001:db8:1:2::3", "2001:db8:1:ffff::9", false),
+            ("2001:db8:1::/48", "2001:db8:2::/48", true),
+            ("2002:cb00:7100::/40", "2002:cb00:7142::/48", false),
+        ] {
+            let [then, now] = [then, now].map(|at| Client::from_text(&format!("- - {at}")));
+            assert_eq!(then.differences(&now).contains(&Network), far, "{then:?}");
         }
     }
 

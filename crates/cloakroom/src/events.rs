@@ -30,6 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
+use crate::client::{Client, Difference};
+use crate::field::FieldName;
 use crate::store::User;
 use crate::token::SessionId;
 
@@ -96,6 +98,29 @@ pub enum Event {
     Stolen {
         /// The session.
         session: SessionId,
+    },
+    /// A request came from a client that differs from the one that logged in, where requests tell
+    /// theirs ([`OpenVisit::from_client`](crate::OpenVisit::from_client)). Nothing was done about it.
+    /// Told once a request.
+    ClientChanged {
+        /// The session.
+        session: SessionId,
+        /// Whose it is.
+        user: User,
+        /// The client that logged in.
+        then: Client,
+        /// The client of this request.
+        now: Client,
+        /// What is different.
+        differences: Vec<Difference>,
+    },
+    /// A sealed field ([`sealed`](crate::sealed)) did not open, and counts as absent: it was changed or
+    /// moved there by who can write to the store, or its key is not known any more. Told once a request.
+    SealBroken {
+        /// The session.
+        session: SessionId,
+        /// The field.
+        field: FieldName,
     },
     /// A request met a session that had been ended before it or beneath it.
     MetEnded {

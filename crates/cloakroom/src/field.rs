@@ -10,6 +10,7 @@
 //! | `Vec<u8>` | the bytes themselves |
 //! | [`Json<T>`] | JSON |
 //! | [`List<T>`] | a JSON array, one item a line |
+//! | [`Sealed<T>`](crate::Sealed) | encrypted |
 //!
 //! The reader's type decides how a field is read. Application names are 1 to 64 bytes without
 //! control characters and don't begin with `~`, which is reserved.
@@ -176,9 +177,21 @@ impl std::ops::Deref for Kept {
     }
 }
 
+/// Whether a value can be read where it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AtRest {
+    /// By whoever reads the store.
+    Open,
+    /// By nobody without the key: see [`sealed`](crate::sealed).
+    Sealed,
+}
+
 /// A type that a field can hold. Its text form is a contract with every other reader of the store:
 /// what `encode` gives, `decode` takes back as an equal value.
 pub trait Value: Sized {
+    /// How it is kept; as it is, unless it is [`Sealed`](crate::Sealed).
+    const AT_REST: AtRest = AtRest::Open;
+
     /// The value as it is kept.
     fn encode(&self) -> Result<Vec<u8>, NotEncodable>;
 

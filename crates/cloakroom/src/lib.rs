@@ -8,7 +8,11 @@
 //! | you want to | look at |
 //! |---|---|
 //! | read and write a session in a handler | [`Session`], [`Field`] |
+//! | show, limit and end the sessions of a user | [`IfLoggedIn::sessions`], [`SessionLimit`], [`users`] |
+//! | keep a field so that the store's readers can't read it | [`sealed`] |
 //! | change a default | [`Settings`], [`CookieSettings`] |
+//! | replace tokens from time to time, and find copied cookies | [`rotation`] |
+//! | hear of logins, logouts and thefts | [`events`] |
 //! | carry sessions in and out of a framework | [`Manager`] |
 //! | keep sessions somewhere else | [`store`], and the conformance suite in `testing` |
 //! | know what can fail, and with which status | [`SessionError`] |
@@ -83,6 +87,15 @@
 //!    a visitor anonymous.
 //! 5. The store's clock decides what has expired, after an idle and an absolute timeout ([`Lifetime`]).
 //!
+//! # What an operator watches
+//!
+//! Through the `metrics` facade: `cloakroom_operations_total` by operation and outcome,
+//! `cloakroom_operation_duration_seconds`, `cloakroom_sessions_created_total`,
+//! `cloakroom_sessions_ended_total` by reason, `cloakroom_newcomers_refused_total` and
+//! `cloakroom_tokens_not_ours_total`; install a recorder before the [`Manager`] is made, which takes its
+//! handles then. Each question to the store is a `tracing` span at the level of debug, `operation`, with
+//! the session's handle and the outcome. No user, token or value is in either.
+//!
 //! See [`store`] for the contract behind this and [`Session`] for what each operation costs.
 //! Requirements of others are named by their ids: ASVS is the OWASP Application Security Verification
 //! Standard 5.0, and cookies follow RFC 6265bis.
@@ -96,6 +109,7 @@ pub mod proxies;
 pub mod device;
 pub mod client;
 pub mod field;
+pub mod sealed;
 pub mod change;
 pub mod store;
 pub mod records;
@@ -106,6 +120,7 @@ pub mod events;
 pub mod rate;
 pub mod settings;
 mod outcome;
+mod meters;
 mod visit;
 pub mod session;
 pub mod manager;
@@ -124,12 +139,15 @@ pub use users::{Exported, ExportedPage, SessionsOf};
 
 #[doc(inline)]
 pub use field::{
-    Counter, Field, FieldName, InvalidFieldName, Json, Kept, List, NotDecodable, NotEncodable,
-    Value,
+    AtRest, Counter, Field, FieldName, InvalidFieldName, Json, Kept, List, NotDecodable,
+    NotEncodable, Value,
 };
 
 #[doc(inline)]
-pub use cookie::{CookieSettings, InvalidCookieName, SameSite};
+pub use sealed::{FieldKeys, Sealed};
+
+#[doc(inline)]
+pub use cookie::{ClearSiteData, CookieSettings, InvalidCookieName, SameSite};
 #[doc(inline)]
 pub use events::{Event, Events};
 #[doc(inline)]
@@ -152,7 +170,7 @@ pub use token::{
 #[doc(inline)]
 pub use address::{AddressPrivacy, InvalidNetwork, Network};
 #[doc(inline)]
-pub use client::{Client, InvalidLabel, Label};
+pub use client::{Client, Difference, InvalidLabel, Label};
 #[doc(inline)]
 pub use device::{Browser, Device, DeviceHeaders, System};
 #[doc(inline)]

@@ -36,14 +36,16 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::change::Limits;
+use crate::client::Client;
 use crate::clock::Clock;
 use crate::cookie::presented;
+use crate::meters::Kind;
 use crate::outcome::SessionError;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::store::{Patience, Store, StoreError};
 use crate::token::TokenMint;
-use crate::visit::{Desk, Visit};
+use crate::visit::{Desk, Told, Visit};
 
 /// Opens and closes the sessions of one cookie. Clones are the same manager.
 #[derive(Clone, Debug)]
@@ -102,7 +104,8 @@ impl Manager {
 
     /// Whether the store answers, within the patience of one request.
     pub async fn check(&self) -> Result<(), StoreError> {
-        self.desk.store.check(Patience(self.desk.settings.patience)).await
+        let patience = Patience(self.desk.settings.patience);
+        self.desk.measured(Kind::Check, None, self.desk.store.check(patience)).await
     }
 
     /// Begins a request, with the values of its `Cookie` lines, all of them. Asks nothing of the
@@ -127,6 +130,18 @@ impl OpenVisit {
         Session::of(self.visit.clone())
     }
 
+    /// Says which client this request comes from. If the application asks anything of the session, it
+    /// is compared with the one that logged in, without a trip; what differs is told as
+    /// [`Event::ClientChanged`](crate::Event), and by [`Session::client_differences`]. It never ends a
+    /// session by itself (SMCS, "binding the session ID to other user properties").
+    ///
+    /// `client` is asked only if the request brought a cookie.
+    #[must_use]
+    pub fn from_client(self, client: impl FnOnce() -> Client) -> Self {
+        self.visit.note_client(client);
+        self
+    }
+
     /// Ends the request, with the status that the handler answered. Costs 1 trip if writes wait,
     /// else none.
     ///
@@ -135,9 +150,11 @@ impl OpenVisit {
     /// waited for in vain: await operations, or drop them.
     pub async fn close(mut self, status: u16) -> Head {
         // Only then is it closed: a request that is cancelled at this await gives up.
-        let (set_cookie, result) = self.visit.close(status >= 500).await;
+        let (told, result) = self.visit.close(status >= 500).await;
         self.closed = true;
-        Head { set_cookie, depends_on_session: self.visit.was_used(), failed: result.err() }
+        let depends_on_session = self.visit.was_used();
+        let Told { set_cookie, clear_site_data } = told;
+        Head { set_cookie, clear_site_data, depends_on_session, failed: result.err() }
     }
 }
 
@@ -155,6 +172,9 @@ pub struct Head {
     /// The value of the one `Set-Cookie` line, if the token changed. It holds the token: mark the
     /// header as sensitive.
     pub set_cookie: Option<String>,
+    /// The value of `Clear-Site-Data`, where a logout removes the cookie; see
+    /// [`Settings::clear_at_logout`].
+    pub clear_site_data: Option<&'static str>,
     /// Whether the application asked anything of the session. The response then needs `Vary: Cookie`
     /// and `Cache-Control: no-store` (ASVS 14.3.2).
     pub depends_on_session: bool,
@@ -167,6 +187,7 @@ impl fmt::Debug for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Head")
             .field("set_cookie", &self.set_cookie.as_ref().map(|_| ".."))
+            .field("clear_site_data", &self.clear_site_data)
             .field("depends_on_session", &self.depends_on_session)
             .field("failed", &self.failed)
             .finish()

@@ -56,6 +56,15 @@ pub enum SessionError {
         /// What is wrong with the value.
         reason: NotEncodable,
     },
+    /// The field is [`Sealed`](crate::Sealed), and there is no key for that. A mistake of the
+    /// application. 500.
+    #[error(
+        "{field} is sealed, and Settings::field_keys has no key: give it one with FieldKeys::new"
+    )]
+    NoFieldKeys {
+        /// The field.
+        field: FieldName,
+    },
     /// The response head has left: no cookie can be set any more, and no write can wait for it. A
     /// mistake of the application. 500.
     #[error("the response head has left: {0}")]
@@ -73,7 +82,7 @@ impl SessionError {
             | Self::NoRandomness(_) => 503,
             Self::Ended => 409,
             Self::Refused(_) | Self::InvalidUser(_) | Self::NotDecodable { .. } => 422,
-            Self::NotEncodable { .. } | Self::HeadHasLeft(_) => 500,
+            Self::NotEncodable { .. } | Self::NoFieldKeys { .. } | Self::HeadHasLeft(_) => 500,
         }
     }
 

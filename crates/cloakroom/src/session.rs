@@ -37,9 +37,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::change::{Fields, Operation};
-use crate::client::Client;
+use crate::client::{Client, Difference};
 use crate::expiry::{Lifetime, Timestamp, Touch};
-use crate::field::{Counter, Field, FieldName, Kept, List, Value, list_item};
+use crate::field::{AtRest, Counter, Field, FieldName, Kept, List, Value, list_item};
 use crate::outcome::{LogIn, Performed, SessionError};
 use crate::store::{OnlyIf, SessionLimit, Snapshot, User};
 use crate::token::SessionId;
@@ -58,6 +58,7 @@ pub const UPDATE_TRIES: u32 = 64;
 /// | `increment`, `take`, `append` | 1 |
 /// | `update` | 1, after the first read; 1 more for each time somebody else was quicker |
 /// | `log_in`, `log_out`, `rotate` | 1 |
+/// | `log_in`, `rotate` that keep [sealed](crate::sealed) fields | 1 more, before the head |
 /// | `if_logged_in().revoke`, `revoke_others`, `log_out_everywhere` | 1, after the first read |
 /// | `if_logged_in().sessions` | 2, after the first read |
 ///
@@ -78,6 +79,7 @@ pub const UPDATE_TRIES: u32 = 64;
 /// | a write to a session that was ended, or expired during the request | [`Ended`](SessionError::Ended): 409, nothing was written |
 /// | a value over [`Settings::limits`](crate::Settings), a counter out of its range | [`Refused`](SessionError::Refused): 422, nothing was written |
 /// | what is kept is of another type | [`NotDecodable`](SessionError::NotDecodable): 422, and it stays |
+/// | a sealed field without keys | [`NoFieldKeys`](SessionError::NoFieldKeys): 500 |
 /// | a new token, without randomness in the operating system | [`NoRandomness`](SessionError::NoRandomness): 503 |
 /// | a login, a rotation, a waiting write or a newcomer's first write after the head has left | [`HeadHasLeft`](SessionError::HeadHasLeft): 500 |
 #[derive(Clone, Debug)]
@@ -100,7 +102,7 @@ impl Session {
     /// head has left.
     #[doc(alias = "insert")]
     pub fn set<T: Value>(&self, field: Field<T>, value: impl Into<T>) -> Result<(), SessionError> {
-        let value = encode(field.name(), &value.into())?;
+        let value = self.encode(field.name(), &value.into())?;
         self.0.write(field.name().clone(), Some(value))
     }
 
@@ -268,6 +270,13 @@ impl Session {
         Ok(recent.await?.unwrap_or(false))
     }
 
+    /// How the client of this request differs from the one that logged in; nothing where either is not
+    /// told ([`OpenVisit::from_client`](crate::OpenVisit::from_client),
+    /// [`LoggingIn::from_client`]). For an application that wants to ask for the password again.
+    pub async fn client_differences(&self) -> Result<Vec<Difference>, SessionError> {
+        self.0.differences().await
+    }
+
     /// How the operations of this request renew the idle timeout from now on. [`Touch::Never`] is
     /// for routes that a browser asks by itself.
     pub fn touch(&self, touch: Touch) {
@@ -280,7 +289,7 @@ impl Session {
         only_if: OnlyIf,
     ) -> Result<Option<Option<T>>, SessionError> {
         match self.0.read(field.name(), only_if).await? {
-            Performed::Done(kept) => Ok(Some(decode_some(field.name(), kept)?)),
+            Performed::Done(kept) => Ok(Some(self.decode(field.name(), kept)?)),
             Performed::Nobody | Performed::Conflict(_) => Ok(None),
         }
     }
@@ -292,7 +301,7 @@ impl Session {
     ) -> Result<Option<Option<T>>, SessionError> {
         let operation = Operation::Take { field: field.name().clone() };
         match self.0.perform(operation, only_if).await? {
-            Performed::Done(kept) => Ok(Some(decode_some(field.name(), kept)?)),
+            Performed::Done(kept) => Ok(Some(self.decode(field.name(), kept)?)),
             Performed::Nobody | Performed::Conflict(_) => Ok(None),
         }
     }
@@ -306,7 +315,7 @@ impl Session {
         let never_below_zero = T::NEVER_BELOW_ZERO;
         let operation = Operation::Increment { field: field.name().clone(), by, never_below_zero };
         match self.0.perform(operation, only_if).await? {
-            Performed::Done(kept) => decode_some(field.name(), kept),
+            Performed::Done(kept) => self.decode(field.name(), kept),
             Performed::Nobody | Performed::Conflict(_) => Ok(None),
         }
     }
@@ -340,8 +349,8 @@ impl Session {
             Performed::Nobody | Performed::Conflict(_) => return Ok(None),
         };
         for _ in 0..UPDATE_TRIES {
-            let value = change(decode_some(name, kept.clone())?);
-            let new = encode(name, &value)?;
+            let value = change(self.decode(name, kept.clone())?);
+            let new = self.encode(name, &value)?;
             let operation = Operation::CompareAndSet { field: name.clone(), expected: kept, new };
             kept = match self.0.perform(operation, only_if).await? {
                 Performed::Done(_) => return Ok(Some(value)),
@@ -350,6 +359,31 @@ impl Session {
             };
         }
         Err(SessionError::Contended { field: name.clone(), tries: UPDATE_TRIES })
+    }
+
+    /// The value as it is written; a sealed one is sealed when it leaves.
+    fn encode<T: Value>(&self, field: &FieldName, value: &T) -> Result<Kept, SessionError> {
+        let encoded = value.encode();
+        let kept = encoded
+            .map(Kept)
+            .map_err(|reason| SessionError::NotEncodable { field: field.clone(), reason })?;
+        match T::AT_REST {
+            AtRest::Open => Ok(kept),
+            AtRest::Sealed => self.0.hide(field, kept),
+        }
+    }
+
+    fn decode<T: Value>(
+        &self,
+        field: &FieldName,
+        kept: Option<Kept>,
+    ) -> Result<Option<T>, SessionError> {
+        let kept = match T::AT_REST {
+            AtRest::Open => kept,
+            AtRest::Sealed => self.0.reveal(field, kept)?,
+        };
+        let value = kept.map(|kept| T::decode(&kept)).transpose();
+        value.map_err(|reason| SessionError::NotDecodable { field: field.clone(), reason })
     }
 }
 
@@ -447,7 +481,7 @@ impl LoggingIn<'_> {
     /// Sets a field of the new session, in the same step.
     pub fn with<T: Value>(self, field: Field<T>, value: impl Into<T>) -> Self {
         let fields = self.fields.and_then(|mut fields| {
-            fields.insert(field.name().clone(), encode(field.name(), &value.into())?);
+            fields.insert(field.name().clone(), self.session.encode(field.name(), &value.into())?);
             Ok(fields)
         });
         Self { fields, ..self }
@@ -465,14 +499,4 @@ impl<'a> IntoFuture for LoggingIn<'a> {
             session.0.log_in(&user, terms).await
         })
     }
-}
-
-fn encode<T: Value>(field: &FieldName, value: &T) -> Result<Kept, SessionError> {
-    let kept = value.encode();
-    kept.map(Kept).map_err(|reason| SessionError::NotEncodable { field: field.clone(), reason })
-}
-
-fn decode_some<T: Value>(field: &FieldName, kept: Option<Kept>) -> Result<Option<T>, SessionError> {
-    let value = kept.map(|kept| T::decode(&kept)).transpose();
-    value.map_err(|reason| SessionError::NotDecodable { field: field.clone(), reason })
 }

@@ -4,11 +4,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::change::Limits;
-use crate::cookie::CookieSettings;
+use crate::cookie::{ClearSiteData, CookieSettings};
 use crate::events::Events;
 use crate::expiry::{Lifetime, Touch};
 use crate::field::FieldName;
 use crate::rate::Rate;
+use crate::sealed::FieldKeys;
 use crate::store::SessionLimit;
 use crate::token::Keys;
 
@@ -30,9 +31,15 @@ use crate::token::Keys;
 pub struct Settings {
     /// The cookie's name and attributes.
     pub cookie: CookieSettings,
+    /// What a browser is asked to forget of the site when a logout removes the cookie. Default: what
+    /// pages have stored.
+    pub clear_at_logout: ClearSiteData,
     /// The keys that seal tokens. Without keys tokens are just as unguessable, but a forged one
     /// costs a store command, and who holds one can test which user it belongs to.
     pub keys: Option<Keys>,
+    /// The keys of [`Sealed`](crate::Sealed) fields. Without them such a field can't be used at all.
+    /// Default: none.
+    pub field_keys: Option<FieldKeys>,
     /// How long a session lives with somebody logged in, unless the login says otherwise. Default:
     /// 30 minutes idle, 8 hours absolute.
     pub lifetime: Lifetime,
@@ -71,7 +78,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             cookie: CookieSettings::default(), // __Host-session, Secure, HttpOnly, Lax
+            clear_at_logout: ClearSiteData::Storage, // and the cookie
             keys: None,                        // tokens stand open
+            field_keys: None,                  // no field can be sealed
             lifetime: Lifetime::from_minutes(30, 8 * 60), // 30 minutes idle, 8 hours in all
             anonymous: Lifetime::from_minutes(10, 60), // 10 minutes idle, an hour in all
             newcomers: Some(NEWCOMERS),        // more is 503

@@ -383,6 +383,8 @@ pub struct Snapshot {
     pub expires_at: Timestamp,
     /// The store's clock at that instant.
     pub now: Timestamp,
+    /// The client that logged in, if that was told.
+    pub client: Option<Client>,
     /// The application's fields.
     pub fields: Fields,
     /// The token to hand out in place of the one that was presented; in the answer of

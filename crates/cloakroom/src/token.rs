@@ -289,6 +289,11 @@ impl SecretKey {
         from_operating_system(secret.as_mut_slice())?;
         Ok(Self(secret))
     }
+
+    /// A key for something else than the seal of tokens.
+    pub(crate) fn derived(&self, domain: &[u8]) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(digest(domain, &[&*self.0]))
+    }
 }
 
 impl fmt::Debug for SecretKey {
@@ -356,6 +361,13 @@ impl Keys {
 #[error("the operating system gave no randomness, so no token was made: {0}")]
 pub struct NoRandomness(String);
 
+impl NoRandomness {
+    /// A text was too long to be sealed, which none of ours is.
+    pub(crate) fn no_seal() -> Self {
+        Self("the seal could not be made".into())
+    }
+}
+
 /// Issues and opens the tokens of one cookie of one application.
 #[derive(Clone, Debug)]
 pub struct TokenMint {
@@ -386,6 +398,10 @@ impl TokenMint {
     /// The prefix of the application.
     pub fn prefix(&self) -> &Prefix {
         &self.prefix
+    }
+
+    pub(crate) fn random(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
+        (self.randomness)(bytes)
     }
 
     /// A fresh token under a fresh, random tag.
@@ -442,7 +458,7 @@ impl TokenMint {
                 let sealed = cipher(keys.sealing())
                     .encrypt(&nonce(secret), Payload { msg: &plain, aad: &self.bound_to(secret) })
                     // Only a text of 2^36 bytes is too long to be sealed; this one has 21.
-                    .map_err(|_| NoRandomness("the seal could not be made".into()))?;
+                    .map_err(|_| NoRandomness::no_seal())?;
                 token.extend_from_slice(&sealed);
             }
         }

@@ -24,9 +24,10 @@ use crate::change::{Change, Fields};
 use crate::events::Event;
 use crate::expiry::Touch;
 use crate::manager::Manager;
+use crate::meters::{Answered, Kind};
 use crate::store::{
-    Applied, Apply, Cursor, EndOf, ListOf, Listed, OnlyIf, Page, Patience, Store, StoreError, User,
-    Which,
+    Answer, Applied, Apply, Cursor, EndOf, ListOf, Listed, OnlyIf, Page, Patience, Store,
+    StoreError, User, Which,
 };
 use crate::token::{SessionId, Tag};
 
@@ -81,7 +82,7 @@ impl SessionsOf<'_> {
         at_most: NonZeroU32,
     ) -> Result<Page, StoreError> {
         let list = ListOf { user: self.user, after, at_most };
-        self.store().sessions_of(list, self.patience()).await
+        self.measured(Kind::List, self.store().sessions_of(list, self.patience())).await
     }
 
     /// The place in the list that is written so; `None` if it is no such text.
@@ -92,7 +93,7 @@ impl SessionsOf<'_> {
     /// How many there are; a session that expired by itself counts for a tenth of its idle timeout
     /// more, at most a minute.
     pub async fn count(&self) -> Result<u64, StoreError> {
-        self.store().count_of(self.user, self.patience()).await
+        self.measured(Kind::Count, self.store().count_of(self.user, self.patience())).await
     }
 
     /// Ends the session with this handle ([`SessionId::hash`]), if it is this user's; says whether it
@@ -130,7 +131,8 @@ impl SessionsOf<'_> {
                 token: None,
             };
             // One that ended meanwhile is nobody's any more.
-            if let Applied::Done(snapshot, _) = self.store().apply(apply, self.patience()).await? {
+            let read = self.measured(Kind::Read, self.store().apply(apply, self.patience()));
+            if let Applied::Done(snapshot, _) = read.await? {
                 sessions.push(Exported { session, fields: snapshot.fields });
             }
         }
@@ -141,16 +143,26 @@ impl SessionsOf<'_> {
     /// minute at most. An error leaves them ended or untouched, as it
     /// says; ask again.
     pub async fn erase(&self) -> Result<u64, StoreError> {
-        let count = self.store().erase(self.user, AT_LENGTH).await?;
+        let erased = self.store().erase(self.user, AT_LENGTH);
+        let count = self.measured(Kind::Erase, erased).await?;
         self.tell(count);
         Ok(count)
     }
 
     async fn end(&self, which: Which<'_>) -> Result<u64, StoreError> {
         let end = EndOf { user: self.user, which, asked_by: None };
-        let count = self.store().end_of(end, self.patience()).await?.count();
+        let ended = self.store().end_of(end, self.patience());
+        let count = self.measured(Kind::Revoke, ended).await?.count();
         self.tell(count);
         Ok(count)
+    }
+
+    async fn measured<T: Answered>(
+        &self,
+        kind: Kind,
+        answer: Answer<'_, T>,
+    ) -> Result<T, StoreError> {
+        self.manager.desk().measured(kind, None, answer).await
     }
 
     fn store(&self) -> &dyn Store {
@@ -159,6 +171,7 @@ impl SessionsOf<'_> {
 
     fn tell(&self, count: u64) {
         let user = self.user.clone();
+        self.manager.desk().meters.revoked.increment(count);
         self.manager.desk().tell(|| Event::Revoked { user, by: None, count });
     }
 

@@ -18,7 +18,9 @@
 
 mod moves;
 mod others;
+mod sealed;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,16 +28,18 @@ use std::time::{Duration, Instant};
 use async_lock::Mutex as Turn;
 
 use crate::change::{Change, Operation, Refusal, Writes};
+use crate::client::{Client, Difference};
 use crate::clock::Clock;
 use crate::cookie::Presented;
 use crate::events::Event;
 use crate::expiry::{Timestamp, Touch};
 use crate::field::{FieldName, Kept};
+use crate::meters::{Answered, Kind, Meters};
 use crate::outcome::{Performed, SessionError};
 use crate::rate::{Bucket, Permission};
 use crate::rotation::Shown;
 use crate::settings::Settings;
-use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, User};
+use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, StoreError, User};
 use crate::token::{Issued, SessionId, Tag, Token, TokenMint};
 
 pub(crate) use moves::LoginTerms;
@@ -47,6 +51,7 @@ pub(crate) struct Desk {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) mint: TokenMint,
     pub(crate) settings: Settings,
+    pub(crate) meters: Meters,
     /// What strangers may still make.
     newcomers: Option<Bucket>,
 }
@@ -59,7 +64,7 @@ impl Desk {
         clock: Clock,
     ) -> Self {
         let newcomers = settings.newcomers.map(|rate| Bucket::full(rate, clock));
-        Self { store, mint, settings, newcomers }
+        Self { store, mint, settings, meters: Meters::new(), newcomers }
     }
 
     /// Before an anonymous session is made.
@@ -76,7 +81,24 @@ impl Desk {
                 self.tell(|| Event::TooManyNewcomers);
             }
         }
+        self.meters.newcomers_refused.increment(1);
         Err(SessionError::TooManyNewcomers)
+    }
+
+    /// Waits for an answer that no visit waits for.
+    pub(crate) async fn measured<T: Answered>(
+        &self,
+        kind: Kind,
+        session: Option<&SessionId>,
+        answer: Answer<'_, T>,
+    ) -> Result<T, StoreError> {
+        self.meters.begin(kind, session, Instant::now()).wait_for(answer).await
+    }
+
+    /// Ends a session that nobody was told of, at best effort.
+    fn abandon(&self, id: SessionId) {
+        self.meters.abandoned.increment(1);
+        self.store.abandon(id);
     }
 
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
@@ -104,6 +126,16 @@ struct State {
     met: bool,
     /// Writes that no awaited operation has taken along yet.
     waiting: Writes,
+    /// Those of them that seal anew what a session kept whose id changed.
+    moved: Writes,
+    /// What the stand-ins of sealed values stand for, by their numbers.
+    hidden: Vec<(FieldName, Kept)>,
+    /// The client of this request, until the session is here to be compared with.
+    client: Option<Client>,
+    /// How that differs from the client that logged in.
+    differences: Vec<Difference>,
+    /// The fields that were told not to open.
+    told_broken: BTreeSet<FieldName>,
     cookie: CookieChange,
     head: Head,
     touch: Touch,
@@ -130,6 +162,12 @@ struct Live {
     snapshot: Snapshot,
     /// When the snapshot arrived, by our own clock: how old it is, not what time it is.
     arrived: Instant,
+}
+
+/// What a head tells the browser.
+pub(crate) struct Told {
+    pub(crate) set_cookie: Option<String>,
+    pub(crate) clear_site_data: Option<&'static str>,
 }
 
 /// What the next head has to tell the browser.
@@ -174,6 +212,11 @@ impl Visit {
             standing,
             met: false,
             waiting: Writes::new(),
+            moved: Writes::new(),
+            hidden: Vec::new(),
+            client: None,
+            differences: Vec::new(),
+            told_broken: BTreeSet::new(),
             cookie: CookieChange::Nothing,
             head: Head::ToCome,
             touch: desk.settings.touch,
@@ -277,15 +320,13 @@ impl Visit {
 
     /// Sends what waits, unless the handler failed, and says what the head has to tell the browser.
     /// From now on the head counts as left.
-    pub(crate) async fn close(
-        &self,
-        handler_failed: bool,
-    ) -> (Option<String>, Result<(), SessionError>) {
+    pub(crate) async fn close(&self, handler_failed: bool) -> (Told, Result<(), SessionError>) {
         let _turn = self.turn.lock().await;
         let waiting = {
             let mut state = self.state();
             if handler_failed {
-                state.waiting.clear();
+                // The session has moved all the same.
+                state.waiting = std::mem::take(&mut state.moved);
             }
             !state.waiting.is_empty()
         };
@@ -295,10 +336,11 @@ impl Visit {
             Ok(())
         };
         let mut state = self.state();
-        state.waiting.clear();
+        state.drop_what_waits();
         state.head = Head::Left;
         let cookie = &self.desk.settings.cookie;
-        let line = match std::mem::replace(&mut state.cookie, CookieChange::Nothing) {
+        let mut clear_site_data = None;
+        let set_cookie = match std::mem::replace(&mut state.cookie, CookieChange::Nothing) {
             CookieChange::Nothing => None,
             CookieChange::HandOut { token, keep_for, .. } => {
                 Some(cookie.hand_out(&token, keep_for))
@@ -311,21 +353,24 @@ impl Visit {
                 let in_time = grace.is_some_and(|grace| at.elapsed() <= grace);
                 (live && in_time).then(|| cookie.hand_out(&token, keep_for))
             }
-            CookieChange::Remove => Some(cookie.remove()),
+            CookieChange::Remove => {
+                clear_site_data = self.desk.settings.clear_at_logout.header();
+                Some(cookie.remove())
+            }
         };
-        (line, result)
+        (Told { set_cookie, clear_site_data }, result)
     }
 
     /// No head will leave: what the browser was not told of is ended.
     pub(crate) fn give_up(&self) {
         let mut state = self.state();
         state.head = Head::Left;
-        state.waiting.clear();
+        state.drop_what_waits();
         if let CookieChange::HandOut { id, .. } =
             std::mem::replace(&mut state.cookie, CookieChange::Nothing)
         {
             tracing::info!(event = "abandoned", session = %id, "nobody was told of a new session");
-            self.desk.store.abandon(id);
+            self.desk.abandon(id);
         }
     }
 
@@ -341,15 +386,17 @@ impl Visit {
                 Plan::Create(change) => return self.create_with(&change).await,
                 Plan::Apply { id, token, change, touch } => (id, token, change, touch),
             };
+            let sealed = self.sealed(&id, &change)?;
             let apply = Apply {
                 id: &id,
-                change: &change,
+                change: &sealed,
                 only_if,
                 touch,
                 limits: &self.desk.settings.limits,
                 token,
             };
-            let applied = self.ask(|store, patience| store.apply(apply, patience)).await?;
+            let kind = if change.is_read() { Kind::Read } else { Kind::Write };
+            let applied = self.ask(kind, Some(&id), |store, p| store.apply(apply, p)).await?;
             let mut state = self.used();
             let first = matches!(state.standing, Standing::Presented(_)) && !state.met;
             match applied {
@@ -372,6 +419,7 @@ impl Visit {
                 }
                 // A newcomer with an old cookie: plan again.
                 Applied::Unknown if first => {
+                    self.desk.meters.expired.increment(1);
                     self.desk.tell(|| Event::Expired { session: id });
                     tracing::debug!(event = "unknown", session = %id, "no such session");
                     state.standing = Standing::Newcomer;
@@ -442,6 +490,7 @@ impl Visit {
             state.standing = Standing::Gone;
             return Err(SessionError::Ended);
         }
+        self.compare_clients(state, id, &snapshot);
         if let (Standing::Presented(shown), Some(next)) = (&state.standing, snapshot.next_token)
             && let Some(Issued { token, .. }) = self.desk.mint.reissue(shown, next)
         {
@@ -453,6 +502,38 @@ impl Visit {
         Ok(())
     }
 
+    /// Says who asks, if there is a cookie to compare with.
+    pub(crate) fn note_client(&self, client: impl FnOnce() -> Client) {
+        if matches!(self.state().standing, Standing::Unopened(_)) {
+            let client = client();
+            self.state().client = Some(client);
+        }
+    }
+
+    /// How the client of this request differs from the one that logged in.
+    pub(crate) async fn differences(&self) -> Result<Vec<Difference>, SessionError> {
+        self.learn().await?;
+        Ok(self.used().differences.clone())
+    }
+
+    /// Once a request, and nothing is done about it.
+    fn compare_clients(&self, state: &mut State, session: SessionId, snapshot: &Snapshot) {
+        let (Some(then), Some(user)) = (&snapshot.client, &snapshot.user) else { return };
+        let Some(now) = state.client.take() else { return };
+        state.differences = then.differences(&now);
+        if state.differences.is_empty() {
+            return;
+        }
+        tracing::warn!(
+            event = "client_changed",
+            %session,
+            differences = ?state.differences,
+            "a session is used by another client than the one that logged in"
+        );
+        let (then, user, differences) = (then.clone(), user.clone(), state.differences.clone());
+        self.desk.tell(|| Event::ClientChanged { session, user, then, now, differences });
+    }
+
     /// Looks at what the cookie held, once. Costs no store command.
     fn open(&self, state: &mut State) {
         if let Standing::Unopened(value) = &state.standing {
@@ -460,6 +541,7 @@ impl Visit {
                 Some(issued) => Standing::Presented(issued),
                 None => {
                     tracing::info!(event = "not_ours", "a cookie held no token of ours");
+                    self.desk.meters.not_ours.increment(1);
                     self.desk.tell(|| Event::NotOurs);
                     Standing::Newcomer
                 }
@@ -487,13 +569,16 @@ impl Visit {
             "an old token came whose successor somebody else has: its cookie was copied, and the \
              session was ended"
         );
+        self.desk.meters.stolen.increment(1);
         self.desk.tell(|| Event::Stolen { session: id });
         state.standing = Standing::Gone;
     }
 
     /// Asks the store, within what is left of this request's patience.
-    async fn ask<'a, T>(
+    async fn ask<'a, T: Answered>(
         &'a self,
+        kind: Kind,
+        session: Option<&SessionId>,
         verb: impl FnOnce(&'a dyn Store, Patience) -> Answer<'a, T>,
     ) -> Result<T, SessionError> {
         let patience = self.desk.settings.patience;
@@ -503,10 +588,11 @@ impl Visit {
             if state.head == Head::Left { patience } else { patience.saturating_sub(state.waited) }
         };
         if left.is_zero() {
-            return Err(SessionError::OutOfPatience);
+            return Err(self.desk.meters.not_asked(kind));
         }
         let asked = Asked { visit: self, at: Instant::now() };
-        let answer = verb(&*self.desk.store, Patience(left)).await;
+        let asking = self.desk.meters.begin(kind, session, asked.at);
+        let answer = asking.wait_for(verb(&*self.desk.store, Patience(left))).await;
         drop(asked);
         answer.map_err(|error| {
             tracing::warn!(event = "store_failed", %error, "the session store failed");
@@ -588,6 +674,13 @@ impl State {
     /// These writes have arrived. One that was written anew meanwhile goes on waiting.
     fn sent(&mut self, writes: &Writes) {
         self.waiting.retain(|field, value| writes.get(field) != Some(value));
+        self.moved.retain(|field, _| !writes.contains_key(field));
+    }
+
+    /// They were meant for a session that is gone.
+    fn drop_what_waits(&mut self) {
+        self.waiting.clear();
+        self.moved.clear();
     }
 }
 

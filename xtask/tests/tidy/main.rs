@@ -11,6 +11,7 @@ mod files;
 mod words;
 mod papers;
 mod links;
+mod deploy;
 
 use std::path::Path;
 
@@ -83,6 +84,11 @@ fn every_command_in_the_papers_is_known() {
 #[test]
 fn every_link_in_the_papers_leads_somewhere() {
     holds(links::lead_somewhere);
+}
+
+#[test]
+fn the_compose_file_is_in_order() {
+    holds(deploy::compose_file_is_in_order);
 }
 
 #[test]

@@ -16,9 +16,13 @@ const PLAYED: [(&str, &str); 3] = [
 ];
 
 /// Programs of others, which no test of ours starts, and why they stand in a paper.
-const OTHERS: [(&str, &str); 6] = [
+const OTHERS: [(&str, &str); 7] = [
     ("redis-server", "the tests start it too, each on a port of its own"),
-    ("docker run --rm -p 127.0.0.1:6379:6379 redis", "the same server, where it is not installed"),
+    (
+        "docker run --rm --name redis -p 127.0.0.1:6379:6379 redis",
+        "the same server, where it is not installed",
+    ),
+    ("docker exec redis redis-cli", "the client that comes with that server"),
     ("openssl rand -hex 32", "32 random bytes, as text"),
     ("cargo install --locked watchexec-cli", "a tool that a reader may want"),
     ("cargo install --locked cargo-nextest", "a tool that a developer may want"),

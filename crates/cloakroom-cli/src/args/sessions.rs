@@ -33,8 +33,8 @@ pub(crate) struct Sessions {
 /// Which store, and how its answers are written.
 #[derive(Args)]
 pub(crate) struct Place {
-    /// The store: redis://HOST:PORT, rediss://HOST:PORT (TLS), unix:///PATH, or a folder that nobody
-    /// serves from; a URL with a password is safer in REDIS_URL [default: the folder --data]
+    /// The store: redis://HOST:PORT, rediss://HOST:PORT (TLS), redis+cluster://HOST:PORT,HOST:PORT,
+    /// unix:///PATH, or a folder that nobody serves from; a URL with a password is safer in REDIS_URL [default: the folder --data]
     #[arg(long, env = "REDIS_URL", hide_env_values = true, value_name = "STORE", global = true)]
     pub(crate) store: Option<String>,
 

@@ -122,11 +122,26 @@ pub(crate) enum Act {
     TidyUp,
 }
 
+/// Several servers, and how they are spoken to.
+#[derive(Debug, Serialize)]
+pub(crate) struct Hosts {
+    pub(crate) hosts: Vec<String>,
+    pub(crate) tls: bool,
+    pub(crate) user: Option<String>,
+}
+
 /// What was found. The fields are the details that programs get.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Finding {
+    // What was found of these servers of several.
+    At { nodes: Vec<String>, all: bool, what: Box<Self> },
+    // The others can do without this server, which is not looked at any further.
+    LeftOut { why: Box<Self> },
+
     AddressRead { server: String, tls: bool, user: Option<String>, database: i64 },
+    ClusterRead { at: Hosts, primaries: usize, replicas: usize },
+    SentinelsRead { at: Hosts, primary: String, replicas: usize },
     PasswordVisible,
 
     NameFound { host: String, addresses: Vec<IpAddr> },
@@ -181,7 +196,14 @@ pub(crate) enum Finding {
     Primary { replicas: Option<u64> },
     Replica { primary: Option<String> },
     ReplicaBehind { replica: String, bytes: u64 },
+    ReplicaOf { primary: Option<String> },
+    ReplicaUnlinked { primary: Option<String> },
     Sentinel,
+    NoSentinel,
+    SentinelKnows { primary: String },
+    SentinelKnowsNone { primary: String },
+    SentinelsDisagree { primary: String },
+    NoQuorum { error: String },
     InfoDenied { error: String },
 
     NoCluster,
@@ -189,6 +211,10 @@ pub(crate) enum Finding {
     ClusterDown { slots_ok: u64 },
     SlotsMissing { assigned: u64 },
     ClusterUnseen { error: String },
+    UrlOfOne { shards: u64 },
+    NoNodeOfACluster,
+    NodesDisagree,
+    NoReplicaOf { primaries: Vec<String> },
 
     VersionTested { engine: String, version: String },
     VersionUntested { engine: String, version: String },
@@ -241,7 +267,12 @@ impl Finding {
     pub(crate) fn code(&self) -> (&'static str, Verdict) {
         use Verdict::{Failure, Note, Ok, Warning};
         match self {
+            Self::At { what, .. } => what.code(),
+            Self::LeftOut { .. } => ("node.left_out", Warning),
+
             Self::AddressRead { .. } => ("address.read", Ok),
+            Self::ClusterRead { .. } => ("address.cluster", Ok),
+            Self::SentinelsRead { .. } => ("address.sentinels", Ok),
             Self::PasswordVisible => ("address.password_visible", Warning),
 
             Self::NameFound { .. } => ("name.found", Ok),
@@ -296,7 +327,14 @@ impl Finding {
             Self::Primary { .. } => ("role.primary", Ok),
             Self::Replica { .. } => ("role.replica", Failure),
             Self::ReplicaBehind { .. } => ("role.replica_behind", Warning),
+            Self::ReplicaOf { .. } => ("role.copy", Ok),
+            Self::ReplicaUnlinked { .. } => ("role.copy_unlinked", Warning),
             Self::Sentinel => ("role.sentinel", Failure),
+            Self::NoSentinel => ("sentinel.none", Failure),
+            Self::SentinelKnows { .. } => ("sentinel.knows", Ok),
+            Self::SentinelKnowsNone { .. } => ("sentinel.knows_none", Failure),
+            Self::SentinelsDisagree { .. } => ("sentinel.disagrees", Warning),
+            Self::NoQuorum { .. } => ("sentinel.no_quorum", Warning),
             Self::InfoDenied { .. } => ("role.info_denied", Note),
 
             Self::NoCluster => ("cluster.none", Ok),
@@ -304,6 +342,10 @@ impl Finding {
             Self::ClusterDown { .. } => ("cluster.down", Failure),
             Self::SlotsMissing { .. } => ("cluster.slots_missing", Failure),
             Self::ClusterUnseen { .. } => ("cluster.unseen", Note),
+            Self::UrlOfOne { .. } => ("cluster.url_of_one", Failure),
+            Self::NoNodeOfACluster => ("cluster.not_one", Failure),
+            Self::NodesDisagree => ("cluster.disagrees", Warning),
+            Self::NoReplicaOf { .. } => ("cluster.no_replica", Note),
 
             Self::VersionTested { .. } => ("version.tested", Ok),
             Self::VersionUntested { .. } => ("version.untested", Note),

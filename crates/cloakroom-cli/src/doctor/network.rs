@@ -2,12 +2,14 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use redis::{ConnectionAddr, IntoConnectionInfo, RedisError, Value};
-use rustls::pki_types::{ServerName, UnixTime};
+use cloakroom_redis::{Host, Named};
+use redis::Value;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     AlertDescription, CertificateError, ClientConfig, ClientConnection, Error as Tls,
     RootCertStore, StreamOwned,
@@ -19,7 +21,7 @@ use crate::doctor::wire::{Broken, Line, Stream};
 /// After so long a server that has said nothing is asked in another way.
 const SOON: Duration = Duration::from_secs(1);
 
-/// What the URL says.
+/// What the URL says of one server.
 pub(crate) struct Target {
     pub(crate) place: Place,
     pub(crate) user: Option<String>,
@@ -33,30 +35,15 @@ pub(crate) enum Place {
 }
 
 impl Target {
-    /// Reads a URL as the store does. The error holds nothing of it.
-    pub(crate) fn read(url: &str) -> Result<Self, String> {
-        let why = |error: RedisError| error.category().to_owned();
-        let info = url.into_connection_info().map_err(why)?;
-        let place = match info.addr() {
-            ConnectionAddr::Tcp(host, port) => {
-                Place::Network { host: host.clone(), port: *port, tls: false }
+    pub(crate) fn of(host: &Host, named: &Named) -> Self {
+        let place = match host {
+            Host::Network(host, port) => {
+                Place::Network { host: host.clone(), port: *port, tls: named.tls }
             }
-            ConnectionAddr::TcpTls { insecure: true, .. } => {
-                return Err("#insecure would accept any certificate".into());
-            }
-            ConnectionAddr::TcpTls { host, port, .. } => {
-                Place::Network { host: host.clone(), port: *port, tls: true }
-            }
-            ConnectionAddr::Unix(path) => Place::Socket(path.clone()),
-            _ => return Err("a kind of address that the doctor does not know".into()),
+            Host::Socket(path) => Place::Socket(path.clone()),
         };
-        let settings = info.redis_settings();
-        Ok(Self {
-            place,
-            user: settings.username().map(ToOwned::to_owned),
-            password: settings.password().map(ToOwned::to_owned),
-            database: settings.db(),
-        })
+        let (user, password) = (named.user.clone(), named.password.clone());
+        Self { place, user, password, database: named.database }
     }
 
     /// Without credentials.
@@ -68,13 +55,17 @@ impl Target {
         }
     }
 
+    /// The name or the address.
+    pub(crate) fn host(&self) -> String {
+        match &self.place {
+            Place::Network { host, .. } => host.clone(),
+            Place::Socket(_) => String::new(),
+        }
+    }
+
     /// The name under which one logs in.
     pub(crate) fn user(&self) -> &str {
         self.user.as_deref().unwrap_or("default")
-    }
-
-    pub(crate) fn tls(&self) -> bool {
-        matches!(self.place, Place::Network { tls: true, .. })
     }
 }
 
@@ -160,6 +151,7 @@ pub(crate) fn connect_socket(path: &std::path::Path) -> Result<Stream, Finding> 
 pub(crate) struct Greeted {
     pub(crate) line: Line,
     pub(crate) said: Value,
+    pub(crate) peer: Option<IpAddr>,
 }
 
 /// The first word without TLS. `again` makes a second connection, to see what is there if it is not
@@ -171,7 +163,7 @@ pub(crate) fn greet_plainly(
 ) -> Result<Greeted, Finding> {
     let mut line = Line::new(stream, timeout);
     match line.ask(&["PING"]) {
-        Ok(said) => Ok(Greeted { line, said }),
+        Ok(said) => Ok(Greeted { line, said, peer: None }),
         Err(broken @ (Broken::Closed | Broken::Garbled)) => match again() {
             Some(tcp) if speaks_tls(&tcp, timeout) => Err(Finding::TlsNeeded),
             _ => Err(lost(&broken, timeout)),
@@ -185,9 +177,10 @@ pub(crate) fn greet_under_tls(
     tcp: TcpStream,
     host: &str,
     timeout: Duration,
+    roots: &Roots,
     again: impl Fn() -> Option<TcpStream>,
 ) -> Result<(Greeted, Finding), Finding> {
-    let config = Arc::new(config(trusted()?)?);
+    let config = Arc::new(config(roots.trusted()?)?);
     let failed = |error: Tls| Finding::TlsFailed { error: error.to_string() };
     let name = ServerName::try_from(host.to_owned())
         .map_err(|error| Finding::TlsFailed { error: error.to_string() })?;
@@ -222,24 +215,49 @@ pub(crate) fn greet_under_tls(
     let mut line = Line::new(stream, timeout);
     // In TLS 1.3 a server asks for the client's certificate after our side has finished.
     match line.ask(&["PING"]) {
-        Ok(said) => Ok((Greeted { line, said }, good)),
+        Ok(said) => Ok((Greeted { line, said, peer: None }, good)),
         Err(Broken::Tls(error)) => Err(refused(error, host)),
         Err(broken) => Err(lost(&broken, timeout)),
     }
 }
 
-fn trusted() -> Result<RootCertStore, Finding> {
-    let found = rustls_native_certs::load_native_certs();
-    // As in the store: one that can't be read is reason enough.
-    if let Some(error) = found.errors.first() {
-        return Err(Finding::NoRoots { error: error.to_string() });
+/// Whom TLS trusts: the system's authorities, or those in a file.
+pub(crate) struct Roots(Option<Result<Vec<u8>, String>>);
+
+impl Roots {
+    pub(crate) fn of(file: Option<&Path>) -> Self {
+        let read = |file: &Path| {
+            std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))
+        };
+        Self(file.map(read))
     }
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err(Finding::NoRoots { error: "none found".into() });
+
+    /// What the store is to trust in place of the system's.
+    pub(crate) fn pem(&self) -> Option<Vec<u8>> {
+        self.0.as_ref().and_then(|read| read.as_ref().ok()).cloned()
     }
-    Ok(roots)
+
+    fn trusted(&self) -> Result<RootCertStore, Finding> {
+        let nothing = |error: String| Err(Finding::NoRoots { error });
+        let certificates: Vec<_> = match &self.0 {
+            Some(Err(error)) => return nothing(error.clone()),
+            Some(Ok(pem)) => match CertificateDer::pem_slice_iter(pem).collect() {
+                Ok(certificates) => certificates,
+                Err(error) => return nothing(error.to_string()),
+            },
+            None => {
+                let found = rustls_native_certs::load_native_certs();
+                // As in the store: one that can't be read is reason enough.
+                if let Some(error) = found.errors.first() {
+                    return nothing(error.to_string());
+                }
+                found.certs
+            }
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(certificates);
+        if roots.is_empty() { nothing("none found".into()) } else { Ok(roots) }
+    }
 }
 
 fn config(roots: RootCertStore) -> Result<ClientConfig, Finding> {

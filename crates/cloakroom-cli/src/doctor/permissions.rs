@@ -4,7 +4,6 @@
 use redis::Value;
 
 use crate::doctor::finding::Finding;
-use crate::doctor::network::Target;
 use crate::doctor::server::Patient;
 use crate::doctor::wire::{error_in, text_in};
 
@@ -45,11 +44,11 @@ return type(reply) == 'table' and reply.err or ''";
 
 pub(crate) fn permissions(
     server: &mut Patient<'_>,
-    target: &Target,
+    user: &str,
     prefix: &str,
     key: &str,
 ) -> Result<Finding, Finding> {
-    let user = target.user().to_owned();
+    let user = user.to_owned();
     let mut denied = Vec::new();
     let nothing = "0".repeat(40);
     let asked: [(&str, &[&str]); 2] =

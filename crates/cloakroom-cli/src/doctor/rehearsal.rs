@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use cloakroom::{
     Field, Lifetime, Manager, Prefix, SessionError, SessionId, Settings, Tag, Touch, User,
 };
-use cloakroom_redis::RedisStore;
+use cloakroom_redis::{RedisSettings, RedisStore};
 use redis::Value;
 
 use crate::doctor::finding::{Act, Finding};
-use crate::doctor::server::Patient;
+use crate::doctor::nodes::{Duty, Node};
 use crate::doctor::wire::error_in;
 
 const COUNT: Field<u64> = Field::new("count");
@@ -20,9 +20,11 @@ const SOON: Duration = Duration::from_millis(50);
 /// Rehearses, and removes what it made, whatever came of it. `name` is nobody else's.
 pub(crate) fn rehearse(
     url: &str,
+    settings: &RedisSettings,
     prefix: &Prefix,
     name: &str,
-    server: &mut Patient<'_>,
+    nodes: &mut [Node],
+    timeout: Duration,
 ) -> Result<Finding, Finding> {
     let mut made = Vec::new();
     let failed = |error: &dyn std::fmt::Display| Finding::RehearsalFailed {
@@ -32,11 +34,11 @@ pub(crate) fn rehearse(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let rehearsed = runtime.map_err(|error| failed(&error)).and_then(|runtime| {
         runtime.block_on(async {
-            let store = RedisStore::open(url, prefix.clone()).map_err(|error| failed(&error))?;
-            act(store, name, server.timeout, &mut made).await
+            let store = RedisStore::open_with(url, prefix.clone(), settings);
+            act(store.map_err(|error| failed(&error))?, name, timeout, &mut made).await
         })
     });
-    let left = tidy_up(prefix, &made, server);
+    let left = tidy_up(prefix, &made, nodes, timeout);
     rehearsed?;
     match left? {
         keys if keys.is_empty() => Ok(Finding::Rehearsed { prefix: prefix.as_str().to_owned() }),
@@ -154,21 +156,25 @@ fn failed_at(action: Act, error: &SessionError) -> Finding {
 fn tidy_up(
     prefix: &Prefix,
     made: &[SessionId],
-    server: &mut Patient<'_>,
+    nodes: &mut [Node],
+    timeout: Duration,
 ) -> Result<Vec<String>, Finding> {
     let mut left = Vec::new();
     for key in made.iter().flat_map(|id| keys(prefix, id)) {
-        for command in ["UNLINK", "EXISTS"] {
-            let said = server.ask(&[command, &key])?;
-            match (error_in(&said), said) {
-                // On another node of the cluster: it ends by itself.
-                (Some(error), _) if error.starts_with("MOVED") => {}
-                (Some(error), _) => {
-                    return Err(Finding::RehearsalFailed { action: Act::TidyUp, error });
+        // In a cluster one of them has it, and the others say so.
+        for node in nodes.iter_mut().filter(|node| node.duty != Duty::Replica) {
+            let mut server = node.server(timeout)?.0;
+            for command in ["UNLINK", "EXISTS"] {
+                let said = server.ask(&[command, &key])?;
+                match (error_in(&said), said) {
+                    (Some(error), _) if error.starts_with("MOVED") => break,
+                    (Some(error), _) => {
+                        return Err(Finding::RehearsalFailed { action: Act::TidyUp, error });
+                    }
+                    (None, Value::Int(0)) => {}
+                    (None, _) if command == "EXISTS" => left.push(key.clone()),
+                    (None, _) => {}
                 }
-                (None, Value::Int(0)) => {}
-                (None, _) if command == "EXISTS" => left.push(key.clone()),
-                (None, _) => {}
             }
         }
     }

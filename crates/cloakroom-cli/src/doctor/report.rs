@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde_json::json;
 use textwrap::core::display_width;
 
-use crate::doctor::finding::{Part, Step, Verdict};
+use crate::doctor::finding::{Finding, Part, Step, Verdict};
 use crate::doctor::language::{Phrases, Tally};
 
 /// Narrower than this, text stands below its step.
@@ -126,12 +126,16 @@ pub(crate) fn tally(steps: &[Step]) -> Tally {
 
 /// All of it as one JSON object.
 pub(crate) fn json(target: &str, steps: &[Step], phrases: &Phrases) -> serde_json::Value {
-    let finding = |finding: &crate::doctor::finding::Finding| {
+    let finding = |finding: &Finding| {
         let (code, verdict) = finding.code();
+        let (nodes, finding) = match finding {
+            Finding::At { nodes, what, .. } => (Some(nodes), &**what),
+            finding => (None, finding),
+        };
         let words = (phrases.words)(finding);
         json!({
             "code": code, "verdict": verdict, "reason": words.reason, "next": words.next,
-            "details": finding,
+            "nodes": nodes, "details": finding,
         })
     };
     let step = |(number, step): (usize, &Step)| {

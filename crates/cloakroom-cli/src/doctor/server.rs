@@ -1,7 +1,6 @@
 //! What a server that speaks says of itself.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use redis::Value;
@@ -41,6 +40,10 @@ impl About {
     pub(crate) fn is_cluster(&self) -> bool {
         self.hello("mode") == "cluster"
     }
+
+    pub(crate) fn is_sentinel(&self) -> bool {
+        self.hello("mode") == "sentinel"
+    }
 }
 
 /// A connection, and the time for each answer.
@@ -59,7 +62,6 @@ impl Patient<'_> {
 pub(crate) fn log_in(
     greeted: &mut Greeted,
     target: &Target,
-    peer: Option<IpAddr>,
     timeout: Duration,
 ) -> Result<(About, Finding), Finding> {
     let first = error_in(&greeted.said).unwrap_or_default();
@@ -89,7 +91,7 @@ pub(crate) fn log_in(
             return Err(Finding::NoDatabase { database: target.database, error });
         }
     }
-    let here = peer.is_none_or(|peer| peer.is_loopback());
+    let here = greeted.peer.is_none_or(|peer| peer.is_loopback());
     let finding = match &target.password {
         Some(_) => Finding::LoggedIn { user: target.user().to_owned() },
         None if here => Finding::NoPasswordNeeded,
@@ -139,7 +141,7 @@ fn now() -> SystemTime {
     SystemTime::now()
 }
 
-pub(crate) fn ping(server: &mut Patient<'_>, target: &Target) -> Result<Finding, Finding> {
+pub(crate) fn ping(server: &mut Patient<'_>, user: &str) -> Result<Finding, Finding> {
     let begin = Instant::now();
     let mut trips = Vec::new();
     while trips.len() < PINGS && (trips.len() < PINGS_AT_LEAST || begin.elapsed() < PINGING_FOR) {
@@ -148,7 +150,7 @@ pub(crate) fn ping(server: &mut Patient<'_>, target: &Target) -> Result<Finding,
         trips.push(sent.elapsed());
         match error_in(&said) {
             Some(error) if error.starts_with("NOPERM") => {
-                return Err(Finding::PingDenied { user: target.user().to_owned() });
+                return Err(Finding::PingDenied { user: user.to_owned() });
             }
             // Then PING is refused as writes are.
             Some(error) if error.starts_with("MISCONF") => return Err(Finding::Misconfigured),
@@ -169,8 +171,12 @@ pub(crate) fn ping(server: &mut Patient<'_>, target: &Target) -> Result<Finding,
     })
 }
 
-pub(crate) fn role(server: &mut Patient<'_>, about: &mut About) -> Result<Vec<Finding>, Finding> {
-    if about.hello("mode") == "sentinel" {
+pub(crate) fn role(
+    server: &mut Patient<'_>,
+    about: &mut About,
+    may_be_replica: bool,
+) -> Result<Vec<Finding>, Finding> {
+    if about.is_sentinel() {
         return Err(Finding::Sentinel);
     }
     let said = server.ask(&["INFO"])?;
@@ -187,7 +193,14 @@ pub(crate) fn role(server: &mut Patient<'_>, about: &mut About) -> Result<Vec<Fi
         let host: Option<String> = about.info("master_host");
         let port: Option<u16> = about.info("master_port");
         let primary = host.zip(port).map(|(host, port)| format!("{host}:{port}"));
-        return Err(Finding::Replica { primary });
+        if !may_be_replica {
+            return Err(Finding::Replica { primary });
+        }
+        findings.push(match about.info.get("master_link_status").map(String::as_str) {
+            Some("down") => Finding::ReplicaUnlinked { primary },
+            _ => Finding::ReplicaOf { primary },
+        });
+        return Ok(findings);
     }
     let replicas: Option<u64> = about.info("connected_slaves");
     let offset: u64 = about.info("master_repl_offset").unwrap_or(0);
@@ -209,10 +222,19 @@ pub(crate) fn role(server: &mut Patient<'_>, about: &mut About) -> Result<Vec<Fi
     Ok(findings)
 }
 
+/// Of a server that the URL names as one, or that sentinels do.
 pub(crate) fn cluster(server: &mut Patient<'_>, about: &About) -> Result<Finding, Finding> {
     if !about.is_cluster() {
         return Ok(Finding::NoCluster);
     }
+    match cluster_state(server)? {
+        Finding::ClusterWhole { shards, .. } if shards > 1 => Err(Finding::UrlOfOne { shards }),
+        whole => Ok(whole),
+    }
+}
+
+/// What a node counts.
+pub(crate) fn cluster_state(server: &mut Patient<'_>) -> Result<Finding, Finding> {
     let said = server.ask(&["CLUSTER", "INFO"])?;
     if let Some(error) = error_in(&said) {
         return Ok(Finding::ClusterUnseen { error });
@@ -268,7 +290,7 @@ fn judged(engine: &str, version: String) -> Finding {
     };
     let engine = engine.to_owned();
     match (&*engine, (major, minor)) {
-        ("Redis", (6, 2) | (7, 0)) | ("Valkey", (9, 1)) => {
+        ("Redis", (6, 2) | (7, 0)) | ("Valkey", (8, 0) | (9, 1)) => {
             Finding::VersionTested { engine, version }
         }
         (_, number) if number < (6, 2) => Finding::VersionTooOld { engine, version },
@@ -329,9 +351,9 @@ pub(crate) fn persistence(about: &About) -> Vec<Finding> {
 }
 
 /// A map of text to text; what is no text is left out.
-fn pairs(value: &Value) -> BTreeMap<String, String> {
-    let Value::Map(pairs) = value else { return BTreeMap::new() };
-    pairs.iter().filter_map(|(name, value)| Some((text_in(name)?, text_in(value)?))).collect()
+pub(crate) fn pairs(value: &Value) -> BTreeMap<String, String> {
+    let pairs = value.as_map_iter().into_iter().flatten();
+    pairs.filter_map(|(name, value)| Some((text_in(name)?, text_in(value)?))).collect()
 }
 
 #[cfg(test)]
@@ -346,7 +368,8 @@ mod tests {
             ("Valkey", "9.1.2", "version.tested"),
             ("Redis", "7.4.1", "version.untested"),
             ("Redis", "8.0.0", "version.untested"),
-            ("Valkey", "8.0.1", "version.untested"),
+            ("Valkey", "8.0.1", "version.tested"),
+            ("Valkey", "8.1.0", "version.untested"),
             ("Redis", "6.0.16", "version.too_old"),
             ("Redis", "5.0.7", "version.too_old"),
             ("Redis", "", "version.unknown"),

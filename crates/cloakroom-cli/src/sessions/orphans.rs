@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::Found;
 use super::place::{PATIENCE, Stores, failed};
+use super::walk::progress_in;
 use super::write::{self, Form, say};
 use crate::store::Problem;
 
@@ -26,10 +27,12 @@ pub(super) async fn run(stores: &Stores, endless: Endless, form: Form) -> Result
     let most_bytes = Settings::default().limits.session_bytes;
     let (mut met, mut amiss) = (BTreeSet::new(), false);
     let mut next = Some(Cursor::default());
+    let progress = progress_in("keys");
     while let Some(place) = next {
         let begun = Instant::now();
         let page = store.orphans(&place, PAGE, most_bytes, endless, PATIENCE).await;
         let page = page.map_err(failed)?;
+        progress.inc(page.looked_at);
         for orphan in page.orphans {
             let odd: Vec<&str> = orphan.odd.iter().map(|odd| word(*odd)).collect();
             // A scan may meet a key twice.
@@ -37,12 +40,13 @@ pub(super) async fn run(stores: &Stores, endless: Endless, form: Form) -> Result
                 continue;
             }
             amiss |= orphan.odd.iter().any(|odd| *odd != Odd::Fixed);
-            match form {
+            // Both may be on one terminal.
+            progress.suspend(|| match form {
                 Form::Json => say(json!({ "key": orphan.key, "odd": odd })),
                 Form::Text => {
                     say(format_args!("{}  {}", write::harmless(&orphan.key), odd.join(", ")));
                 }
-            }
+            });
         }
         next = page.next;
         if next.is_some() {
@@ -50,6 +54,7 @@ pub(super) async fn run(stores: &Stores, endless: Endless, form: Form) -> Result
             tokio::time::sleep(begun.elapsed()).await;
         }
     }
+    progress.finish_and_clear();
     if met.is_empty() && form == Form::Text {
         say("There is nothing odd");
     }

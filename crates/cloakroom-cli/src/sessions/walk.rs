@@ -21,15 +21,17 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) fn over(store: &'a dyn Records) -> Self {
-        let progress = ProgressBar::no_length();
-        if !io::stderr().is_terminal() {
-            progress.set_draw_target(ProgressDrawTarget::hidden());
+        Self {
+            store,
+            next: Some(Cursor::default()),
+            begun: None,
+            progress: progress_in("sessions"),
         }
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} sessions, {per_sec}")
-        {
-            progress.set_style(style);
-        }
-        Self { store, next: Some(Cursor::default()), begun: None, progress }
+    }
+
+    /// The same without progress.
+    pub(super) fn in_silence(store: &'a dyn Records) -> Self {
+        Self { progress: ProgressBar::hidden(), ..Self::over(store) }
     }
 
     /// The next page, `None` after the last. Rests before it as long as the page before took, with
@@ -50,4 +52,16 @@ impl<'a> Walk<'a> {
         self.progress.inc(sessions.len() as u64);
         Ok(Some(sessions))
     }
+}
+
+/// Says to who waits at a terminal how many there were so far, and for how long it has gone on.
+pub(super) fn progress_in(what: &'static str) -> ProgressBar {
+    let progress = ProgressBar::no_length().with_message(what);
+    if !io::stderr().is_terminal() {
+        progress.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {human_pos} {msg}, {elapsed}") {
+        progress.set_style(style);
+    }
+    progress
 }

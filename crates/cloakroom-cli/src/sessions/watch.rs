@@ -29,7 +29,9 @@ pub(super) async fn run(
     let mut round = 0;
     loop {
         let at = now(store).await?;
-        let live = live(store).await?;
+        // The first walk says how far it is; after that there is a line that says more.
+        let walk = if before.is_none() { Walk::over(store) } else { Walk::in_silence(store) };
+        let live = live(walk).await?;
         let counted = Counted::of(live.iter().flat_map(|((tag, _), count)| {
             std::iter::repeat_n(tag, usize::try_from(*count).unwrap_or(usize::MAX))
         }));
@@ -65,9 +67,8 @@ pub(super) async fn run(
     }
 }
 
-async fn live(store: &dyn Records) -> Result<Live, Problem> {
+async fn live(mut walk: Walk<'_>) -> Result<Live, Problem> {
     let mut met: HashMap<SessionId, Timestamp> = HashMap::new();
-    let mut walk = Walk::over(store);
     while let Some(sessions) = walk.page().await? {
         met.extend(sessions.iter().map(|session| (session.id, session.life.created)));
     }

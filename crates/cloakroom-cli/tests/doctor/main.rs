@@ -9,5 +9,6 @@ mod login;
 mod state;
 mod permissions;
 mod rehearsal;
+mod deployments;
 mod folder;
 mod page;

@@ -63,6 +63,7 @@ fn every_verdict_is_in_the_docs_and_has_a_test() {
         include_str!("state.rs"),
         include_str!("permissions.rs"),
         include_str!("rehearsal.rs"),
+        include_str!("deployments.rs"),
         include_str!("folder.rs"),
         // What can't be caused from outside is tested beside its code.
         include_str!("../../src/doctor/network.rs"),

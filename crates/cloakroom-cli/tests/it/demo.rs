@@ -20,10 +20,13 @@ pub(crate) fn serve(args: &[&str], env: &[(&str, &str)]) -> Program {
     Program::start(CLOAKROOM, &[&["serve", "--port", "0"], args].concat(), &env)
 }
 
+/// For tests that are not about patience: a slow disk or a busy machine fails none of them.
+const PATIENT: (&str, &str) = ("CLOAKROOM_PATIENCE", "8s");
+
 /// Starts the demo on a free port, with its sessions in a folder.
 pub(crate) fn in_folder(folder: &Path, env: &[(&str, &str)]) -> Program {
     let args = ["serve", "--port", "0", "--data", folder.to_str().unwrap()];
-    Program::start(CLOAKROOM, &args, env)
+    Program::start(CLOAKROOM, &args, &[&[PATIENT], env].concat())
 }
 
 pub(crate) fn on_memory() -> Program {
@@ -44,7 +47,8 @@ pub(crate) fn on_every_store(test: impl Fn(&Program)) {
     let folder = tempfile::tempdir().unwrap();
     test(&in_folder(folder.path(), &[("SECRET_KEY", KEY)]));
     let server = Server::start();
-    test(&on(&server));
+    let on_server = [("SECRET_KEY", KEY), ("REDIS_URL", &server.url()), PATIENT];
+    test(&serve(&[], &on_server));
     assert_eq!(server.keys_without_ttl(), [""; 0]);
 }
 

@@ -60,9 +60,10 @@ pub(crate) fn assert_leads_to(response: &Response, location: &str) {
     assert_eq!((response.status, response.header("Location")), (303, Some(location)));
 }
 
+/// As a browser sends the form: one that says of itself that it is a browser says where it comes from too.
 pub(crate) fn login_from(addr: SocketAddr, headers: &[(&str, &str)]) -> Request {
-    let headers = headers.iter();
-    headers.fold(Request::post(addr, "/login"), |r, (name, value)| r.header(name, value))
+    let form = Request::post(addr, "/login").header("Sec-Fetch-Site", "same-origin");
+    headers.iter().fold(form, |r, (name, value)| r.header(name, value))
 }
 
 #[test]

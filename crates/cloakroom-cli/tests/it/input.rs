@@ -133,6 +133,7 @@ fn after_a_login_the_way_leads_to_the_own_start_page_only() {
             ["//evil.example", "/\\evil.example", "https:evil.example", "https://evil.example/"]
         {
             let login = Request::post(demo.addr(), &format!("/login?next={target}"))
+                .header("Sec-Fetch-Site", "same-origin")
                 .header("Referer", "https://evil.example/")
                 .form(&format!("username=alice&next={target}"))
                 .send();

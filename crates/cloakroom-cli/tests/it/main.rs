@@ -23,4 +23,7 @@ mod start;
 mod stop;
 mod killed;
 mod matrix;
+mod metrics;
+mod in_prometheus;
+mod by_another_clock;
 mod readme;

@@ -64,6 +64,8 @@ fn no_secret_reaches_the_log_the_store_or_a_page() {
         demo.terminate();
         let log = demo.log();
         assert!(log.contains("TRACE") && log.contains("logged_in"), "{log}");
+        // The questions to the store are among what was searched.
+        assert!(log.contains("operation") && log.contains("log_in"), "{log}");
         for secret in &secrets {
             assert!(
                 !log.contains(secret),
@@ -78,6 +80,47 @@ fn no_secret_reaches_the_log_the_store_or_a_page() {
         assert!(!bodies.contains(secret), "{secret} in a page");
         assert!(!server.log().contains(secret), "{secret} in the server's log");
     }
+}
+
+// Proves R61.
+#[test]
+fn every_question_to_the_store_is_a_span_with_the_session_and_nothing_else() {
+    let server = Server::start();
+    let env =
+        [("SECRET_KEY", KEY), ("REDIS_URL", &server.url()), ("RUST_LOG", "warn,cloakroom=debug")];
+    let demo = serve(&["--log-format", "json"], &env);
+    let mut alice = logged_in_at(demo.addr(), "alice");
+    visit(&mut alice);
+    let sessions: Vec<_> =
+        server.keys().into_iter().filter(|it| it.contains(":session:")).collect();
+    let [session] = &sessions[..] else { panic!("{sessions:?}") };
+    let session = session.rsplit(':').next().unwrap();
+    alice.post_form("/logout", "");
+    server.kill();
+    alice.post_form("/login", &username("alice"));
+    demo.terminate();
+
+    let log = demo.log();
+    let lines = log.lines().filter(|line| line.contains(r#""event":"operation""#));
+    let mut seen = Vec::new();
+    for line in lines {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let span = line["span"].as_object().unwrap();
+        let text = |name: &str| span.get(name).and_then(|it| it.as_str()).unwrap_or("");
+        assert!(line["micros"].as_u64().is_some(), "{line}");
+        for name in span.keys() {
+            assert!(["name", "kind", "session", "outcome"].contains(&name.as_str()), "{line}");
+        }
+        assert_eq!(text("name"), "operation");
+        let own = if text("session") == session { "hers" } else { "" };
+        seen.push(format!("{} {} {own}", text("kind"), text("outcome")));
+    }
+    // The demo looks at its store when it starts, whenever that is.
+    seen.retain(|it| !it.starts_with("check"));
+    let expected = ["log_in done hers", "write done hers", "log_out done hers"];
+    assert_eq!(seen[..3], expected, "{log}");
+    assert_eq!(seen[3..], ["log_in unavailable "], "{log}");
+    assert!(!log.contains("alice"), "{log}");
 }
 
 // Proves R63.

@@ -45,6 +45,7 @@ fn a_wrong_setting_is_refused_with_code_2_and_a_message_that_helps() {
         (&["serve", "--trust-proxy", "0.0.0.0/0"], "would trust everybody"),
         (&["serve", "--addresses", "half"], "truncated"),
         (&["serve", "--label", "My Shop"], "a-z 0-9 . _ -"),
+        (&["serve", "--patience", "0s"], "250ms is usual"),
         (&["serve", "--remember-idle", "31d"], "--remember-idle and --remember-absolute"),
     ] {
         let (code, log) = ended(args, &key);
@@ -179,6 +180,7 @@ fn help_tells_everything_that_can_be_set() {
             "--prefix",
             "--idle",
             "--absolute",
+            "--patience",
             "--sessions-per-user",
             "--when-full",
             "--remember-idle",

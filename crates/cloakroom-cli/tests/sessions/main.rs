@@ -6,4 +6,5 @@ mod scene;
 mod looking;
 mod ending;
 mod orphans;
+mod cluster;
 mod papers;

@@ -11,13 +11,14 @@ use cloakroom::{
 };
 use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore};
 use cloakroom_redis::RedisStore;
-use testbed::{Program, Server};
+use testbed::{Cluster, Program, Server};
 
 const PATIENCE: Patience = Patience(Duration::from_secs(30));
 const MINUTE: u64 = 60_000;
 
 pub(crate) enum Scene {
     Redis(Server),
+    Cluster(Cluster),
     Embedded(tempfile::TempDir),
 }
 
@@ -42,6 +43,7 @@ impl Scene {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Redis(server) => server.url(),
+            Self::Cluster(cluster) => cluster.url(),
             Self::Embedded(folder) => folder.path().to_str().unwrap().to_owned(),
         }
     }
@@ -58,7 +60,9 @@ impl Scene {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let store: Box<dyn Records> = match self {
-                Self::Redis(server) => Box::new(RedisStore::open(&server.url(), prefix()).unwrap()),
+                Self::Redis(_) | Self::Cluster(_) => {
+                    Box::new(RedisStore::open(&self.name(), prefix()).unwrap())
+                }
                 Self::Embedded(folder) => {
                     let settings =
                         EmbeddedSettings { prefix: prefix(), ..EmbeddedSettings::default() };

@@ -26,7 +26,7 @@ fn a_second_store_is_refused_with_the_process_that_has_the_folder() {
 }
 
 #[test]
-fn a_later_layout_is_refused_with_both_versions_and_left_alone() {
+fn another_layout_is_refused_with_both_versions_and_left_alone() {
     let folder = folder();
     let id = created(&open(&folder), None);
     let layout = |layout: u64| {
@@ -38,9 +38,13 @@ fn a_later_layout_is_refused_with_both_versions_and_left_alone() {
     };
     layout(7);
     let error = refused(&folder);
-    assert!(matches!(error, OpenError::Newer { found: 7, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 7, known: 2, .. }), "{error}");
     assert!(error.to_string().contains("layout 7"), "{error}");
     layout(1);
+    let error = refused(&folder);
+    assert!(matches!(error, OpenError::Older { found: 1, known: 2, .. }), "{error}");
+    assert!(error.to_string().contains("layout 1, of before the first release"), "{error}");
+    layout(2);
     assert_eq!(count_of(&open(&folder), id), Some(0));
 }
 

@@ -105,7 +105,7 @@ fn the_room_of_expired_sessions_is_used_again() {
     let minute = Lifetime::new(Duration::from_secs(60), Duration::from_secs(60)).unwrap();
     let rounds: u32 = std::env::var("CLOAKROOM_TEST_EXPIRED").map_or(5_000, |n| n.parse().unwrap());
     let mut lengths = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..6 {
         let store = EmbeddedStore::open(folder.path(), settings.clone()).unwrap();
         for _ in 0..rounds {
             let none = BTreeMap::new();
@@ -116,10 +116,11 @@ fn the_room_of_expired_sessions_is_used_again() {
         lengths.push(length());
         hands.advance(Duration::from_secs(60));
     }
-    assert!(lengths[3] <= lengths[1], "{lengths:?}");
+    // Up to three times of what is alive, however often that is another.
+    assert!(lengths.iter().all(|length| *length <= 3 * lengths[0]), "{lengths:?}");
     let store = EmbeddedStore::open(folder.path(), settings).unwrap();
     assert!(store.is_empty());
-    eprintln!("{rounds} sessions expired, four times: {lengths:?}, at last {}", length());
+    eprintln!("{rounds} sessions expired, six times: {lengths:?}, at last {}", length());
 }
 
 #[test]

@@ -75,6 +75,7 @@ mod by_hand {
     use super::OnFile;
     cloakroom::conformance_suite_of_hours!(OnFile::by_hand);
     cloakroom::conformance_suite_of_records_and_hours!(OnFile::by_hand);
+    cloakroom::promises_suite_of_hours!(OnFile::by_hand);
 }
 
 mod promises {

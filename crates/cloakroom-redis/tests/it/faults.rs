@@ -1,8 +1,11 @@
 //! What happens when the server does not do as it should.
 
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
 use cloakroom::store::Happened;
-use cloakroom::{Prefix, SessionError, Settings};
-use cloakroom_redis::{InvalidUrl, RedisStore};
+use cloakroom::{Manager, Prefix, SessionError, Settings};
+use cloakroom_redis::{InvalidUrl, RedisSettings, RedisStore};
 use testbed::{Proxy, Server};
 
 use crate::house::{NOTE, VISITS, alice, keys_of, manager, manager_at, manager_with};
@@ -40,6 +43,46 @@ async fn a_frozen_server_costs_a_request_its_patience_once() {
     let session = visitor.open().session();
     // The one that was under way counted, and nothing was sent twice.
     assert_eq!(session.increment(VISITS, 1).await.unwrap(), 3);
+}
+
+/// Nobody waits for anybody else's patience: not for the server, and not for a place among the calls
+/// that may be under way.
+// Proves F3, T8, R66.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_who_meet_a_frozen_server_wait_at_once_and_once() {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let server = Server::start();
+    let few =
+        RedisSettings { in_flight: NonZeroUsize::new(4).unwrap(), ..RedisSettings::default() };
+    let store = RedisStore::open_with(&server.url(), Prefix::new("shop").unwrap(), &few).unwrap();
+    let settings = Settings { patience: PATIENCE, ..Settings::default() };
+    let manager = Manager::new(store, settings);
+    let visitor = alice(&self::manager(&server)).await;
+    manager.check().await.unwrap();
+    server.stop();
+    let asked = Instant::now();
+    let waiting: Vec<_> = (0..64)
+        .map(|_| {
+            let visit = manager.open([visitor.cookie().unwrap().as_bytes()]);
+            tokio::spawn(async move {
+                // Each asks more than once.
+                for _ in 0..3 {
+                    assert_eq!(visit.session().user().await.unwrap_err().status(), 503);
+                }
+            })
+        })
+        .collect();
+    for answer in waiting {
+        answer.await.unwrap();
+    }
+    // One after the other they would take sixteen times as long, and three times that.
+    let waited = asked.elapsed();
+    assert!((PATIENCE..2 * PATIENCE).contains(&waited), "{waited:?}");
+    server.cont();
+    // What nobody waits for any more holds up nobody.
+    while manager.check().await.is_err() {}
+    let visit = self::manager(&server).open([visitor.cookie().unwrap().as_bytes()]);
+    assert!(visit.session().user().await.unwrap().is_some());
 }
 
 // Several threads, so that the client hears of the break while this one waits for the server.
@@ -317,7 +360,7 @@ async fn patience_that_ends_while_connecting_is_known_not_to_have_happened() {
 }
 
 /// Each of them has requests waiting when the server comes back.
-// Proves F12, T10.
+// Proves F12.
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_instances_come_back_with_one_connection_each() {
     const INSTANCES: u64 = 20;

@@ -1,7 +1,9 @@
 //! What a request costs, as the server counts it.
 
+use std::num::NonZeroU32;
+
 use cloakroom::testing::Visitor;
-use cloakroom::{LogIn, User};
+use cloakroom::{Client, Field, LogIn, User};
 use testbed::Server;
 
 use crate::house::{NOTE, VISITS, alice, manager};
@@ -67,6 +69,106 @@ async fn every_step_of_a_visit_costs_what_is_promised() {
     });
     costs!(1, async |session| session.rotate().await.unwrap());
     costs!(1, async |session| session.log_out().await.unwrap());
+}
+
+/// What docs/users.md says of one session and of a hundred.
+#[tokio::test]
+async fn the_sessions_of_a_user_cost_what_is_promised_however_many_they_are() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let user = User::new("alice").unwrap();
+    let all = manager.sessions_of(&user);
+    let many = NonZeroU32::new(500).unwrap();
+    macro_rules! costs {
+        ($trips:expr, $call:expr) => {{
+            let monitor = server.client_commands();
+            let answer = $call;
+            let mut lines = monitor.finish();
+            // What removes in the background what ended sessions held, is nobody's trip.
+            lines.retain(|line| !line.contains(":ended\"") || line.contains("\"by-"));
+            assert_eq!(lines.len(), $trips, "{}: {lines:?}", stringify!($call));
+            answer
+        }};
+    }
+    // The scripts are there, and the connection is made.
+    let warm = alice(&manager).await;
+    assert!(warm.open().session().user().await.unwrap().is_some());
+    assert_eq!(all.page(None, many).await.unwrap().sessions.len(), 1);
+    assert_eq!(all.count().await.unwrap(), 1);
+    assert_eq!(all.erase().await.unwrap(), 1);
+
+    for sessions in [1, 100] {
+        let mut phone = alice(&manager).await;
+        let mut others = Vec::new();
+        for _ in 1..=sessions {
+            others.push(alice(&manager).await);
+        }
+        let visit = phone.open();
+        let session = visit.session();
+        let page = costs!(3, session.if_logged_in().sessions(None, many).await.unwrap());
+        assert_eq!(page.unwrap().1.sessions.len(), sessions + 1);
+        costs!(2, session.if_logged_in().sessions(None, many).await.unwrap());
+        drop(visit);
+        let other = others[0].open().session().id().await.unwrap().unwrap().hash();
+        let ended = costs!(2, {
+            phone.visit(async |session| session.if_logged_in().revoke(&other).await.unwrap()).await
+        });
+        assert!(ended.unwrap().1);
+        let ended = costs!(2, {
+            phone.visit(async |session| session.if_logged_in().revoke_others().await.unwrap()).await
+        });
+        assert_eq!(ended.unwrap().1 as usize, sessions - 1);
+
+        for _ in 1..=sessions {
+            others.push(alice(&manager).await);
+        }
+        assert_eq!(costs!(1, all.count().await.unwrap()) as usize, sessions + 1);
+        let page = costs!(2, all.page(None, many).await.unwrap());
+        costs!(1, all.revoke(&page.sessions[0].id.hash()).await.unwrap());
+        costs!(2 + sessions, all.export(None, many).await.unwrap());
+        let kept = page.sessions[1].id;
+        costs!(1, all.revoke_all_but(&kept).await.unwrap());
+        assert_eq!(costs!(1, all.revoke_all().await.unwrap()), 1);
+
+        let mut phone = alice(&manager).await;
+        let _ = alice(&manager).await;
+        let ended = costs!(2, {
+            let everywhere = async |session: cloakroom::Session| {
+                session.if_logged_in().log_out_everywhere().await.unwrap()
+            };
+            phone.visit(everywhere).await
+        });
+        assert_eq!(ended.unwrap().1, 2);
+    }
+}
+
+/// Seven small fields, what is known of the client, and the place in the index.
+#[tokio::test]
+async fn a_session_takes_no_more_memory_than_is_said() {
+    for server in Server::every() {
+        let manager = manager(&server);
+        let visit = manager.open([]);
+        let session = visit.session();
+        let client = Client::from_text("saf ios 203.0.113.0/24 shop");
+        let mut login = session.log_in(User::new("alice").unwrap()).from_client(client);
+        for (name, value) in [
+            ("name", "Alice Liddell"),
+            ("visits", "41"),
+            ("lang", "ja"),
+            ("theme", "dark"),
+            ("role", "editor"),
+            ("seen", "1763880000"),
+            ("step", "3"),
+        ] {
+            login = login.with(Field::<String>::named(name).unwrap(), value);
+        }
+        assert_eq!(login.await.unwrap(), LogIn::Done);
+        assert!(visit.close(200).await.failed.is_none());
+        let bytes = |key: &String| server.command(&["MEMORY", "USAGE", key]).int();
+        let all: i64 = server.keys().iter().map(bytes).sum();
+        assert!((300..=580).contains(&all), "{all} bytes");
+        println!("{all} bytes");
+    }
 }
 
 // Proves R17, mod_auth_openidc.

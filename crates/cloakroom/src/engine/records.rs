@@ -1,9 +1,11 @@
 //! What an operator does to sessions in memory: [`Records`](crate::records::Records).
 //!
-//! A walk goes shard by shard, in the order of the ids, and its cursor is the last id. The note that a restore leaves is a marker
-//! under an id of its own, in the same shard: it is written down, kept and swept as every other.
+//! A walk goes shard by shard, in the order of the ids, and its cursor is the last id. The note that
+//! a restore leaves is a marker under an id of its own, in the same shard: it is written down, kept
+//! and swept as every other.
 
-use super::{Changes, Content, Engine, Shard, lock, shard_of};
+use super::shard::{Shard, lock};
+use super::{Changes, Content, Engine, shard_of};
 use crate::expiry::Timestamp;
 use crate::records::{Cursor, NotOfItsKind, Page, Record, Restored};
 use crate::rotation::Current;
@@ -67,7 +69,7 @@ impl Engine {
         let token = Current::default();
         let content = Content { user, life, client, token, fields };
         shard.insert_until(id, content, expires_at, now, &self.anonymous);
-        shard.keep(note, super::Record { content: None, expires_at, indexed_until: None });
+        shard.keep(note, &super::Record { content: None, expires_at, indexed_until: None });
         Restored::Done
     }
 }
@@ -89,12 +91,15 @@ impl Shard {
     /// The live session under this id. What is over stays where it is, for whoever uses it next or
     /// sweeps.
     fn record(&self, id: &SessionId, now: Timestamp) -> Option<Record> {
-        let kept = self.records.get(id).filter(|kept| kept.expires_at > now)?;
-        let content = kept.content.as_ref()?;
-        if content.user.is_some() && kept.indexed_until.is_none() {
+        let kept = &self.records.get(id)?.packed;
+        if kept.expires_at() <= now {
             return None;
         }
-        let Content { user, life, client, fields, .. } = content.clone();
-        Some(Record { id: *id, user, life, expires_at: kept.expires_at, client, fields })
+        let super::Record { content, expires_at, indexed_until } = kept.record();
+        let Content { user, life, client, fields, .. } = content?;
+        if user.is_some() && indexed_until.is_none() {
+            return None;
+        }
+        Some(Record { id: *id, user, life, expires_at, client, fields })
     }
 }

@@ -1,8 +1,7 @@
 //! What may be asked and done of all sessions of a user at once.
 
-use std::ops::Bound;
-
-use super::{Changes, Content, Engine, Found, Record, Shard};
+use super::shard::{Found, Shard};
+use super::{Changes, Content, Engine, Record};
 use crate::expiry::Timestamp;
 use crate::store::{Cursor, EndOf, EndedOf, ListOf, Listed, Page, User, Which};
 use crate::token::{SessionId, Tag};
@@ -14,12 +13,9 @@ impl Engine {
         let now = self.clock.now();
         let mut page = Page { sessions: Vec::new(), next: None, now };
         let Some(index) = shard.users.get(&tag) else { return page };
-        let before = match list.after {
-            Some(Cursor { until, id }) => Bound::Excluded((until, id)),
-            None => Bound::Unbounded,
-        };
+        let before = list.after.map(|Cursor { until, id }| (until, id));
         let at_most = list.at_most.get().min(Page::AT_MOST) as usize;
-        let mut entries = index.range((Bound::Unbounded, before)).rev();
+        let mut entries = index.before(before.as_ref()).rev();
         let mut last = None;
         for entry in entries.by_ref().take(at_most) {
             last = Some(Cursor { until: entry.0, id: entry.1 });
@@ -81,14 +77,16 @@ impl Engine {
 impl Shard {
     /// The sessions in a user's index that are alive.
     fn alive_of(&self, tag: Tag, now: Timestamp) -> impl Iterator<Item = SessionId> {
-        let index = self.users.get(&tag).into_iter().flatten().map(|(_, id)| *id);
-        index.filter(move |id| self.records.get(id).is_some_and(|record| record.expires_at > now))
+        let index = self.users.get(&tag).into_iter().flat_map(|index| index.iter());
+        let alive = move |id: &SessionId| {
+            self.records.get(id).is_some_and(|slot| slot.packed.expires_at() > now)
+        };
+        index.map(|(_, id)| *id).filter(alive)
     }
 
     fn listed(&self, id: &SessionId, user: &User, now: Timestamp) -> Option<Listed> {
-        let Record { content, expires_at, .. } = self.records.get(id)?;
-        let Content { user: theirs, life, client, .. } = content.as_ref()?;
-        let (life, expires_at, client) = (*life, *expires_at, client.clone());
+        let Record { content, expires_at, .. } = self.records.get(id)?.packed.record();
+        let Content { user: theirs, life, client, .. } = content?;
         let alive = theirs.as_ref() == Some(user) && expires_at > now;
         alive.then_some(Listed { id: *id, life, expires_at, client })
     }

@@ -40,6 +40,8 @@ pub enum Failure {
     NotReached,
     /// The store does it, and the answer is lost on the way ([`Happened::Perhaps`]).
     ReplyLost,
+    /// The store does it, and says nothing for ever: for who wants to cancel a request half way.
+    Silent,
 }
 
 #[derive(Default)]
@@ -48,6 +50,7 @@ struct State {
     abandoned: Vec<SessionId>,
     at: Vec<(usize, Failure)>,
     from_now_on: Option<Failure>,
+    silent: usize,
 }
 
 impl FailingStore {
@@ -86,6 +89,11 @@ impl FailingStore {
         self.state().abandoned.clone()
     }
 
+    /// How many calls were done and will never be answered.
+    pub fn silent(&self) -> usize {
+        self.state().silent
+    }
+
     async fn call<T>(
         &self,
         verb: Verb,
@@ -106,6 +114,11 @@ impl FailingStore {
             Some(Failure::ReplyLost) => {
                 answer.await?;
                 (Happened::Perhaps, "the answer was lost")
+            }
+            Some(Failure::Silent) => {
+                answer.await?;
+                self.state().silent += 1;
+                return std::future::pending().await;
             }
         };
         let store = "a store that fails on purpose".into();

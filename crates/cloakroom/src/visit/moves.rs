@@ -1,16 +1,18 @@
 //! How a visit comes to a token: a first write, a login, a rotation; and how it gives one up.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
-use super::{CookieChange, Head, Live, Standing, Visit, keep_for};
+use super::{CookieChange, Desk, Head, Live, Standing, Visit, keep_for};
 use crate::change::{Change, Fields, Rejection, Writes};
 use crate::client::Client;
 use crate::events::Event;
 use crate::expiry::Lifetime;
+use crate::meters::Kind;
 use crate::outcome::{LogIn, Performed, SessionError};
 use crate::store::{
-    Create, Created, Ended, Happened, Login, Rotate, Rotated, SessionLimit, Snapshot, Store,
-    StoreError, User, Why,
+    Create, Created, Ended, Happened, Login, Rotate, Rotated, SessionLimit, Snapshot, StoreError,
+    User, Why,
 };
 use crate::token::{Issued, SessionId};
 
@@ -29,17 +31,21 @@ impl Visit {
         terms: LoginTerms,
     ) -> Result<LogIn, SessionError> {
         let _turn = self.turn.lock().await;
+        let mut anothers = false;
         let (old, token) = {
             let mut state = self.used();
             state.before_a_new_token()?;
             self.open(&mut state);
             match &state.standing {
                 Standing::Presented(issued) => (Some(issued.id), self.shown(&state, issued)),
-                Standing::Live(live) => (Some(live.id), None),
+                Standing::Live(live) => {
+                    anothers = live.snapshot.user.as_ref().is_some_and(|before| before != user);
+                    (Some(live.id), None)
+                }
                 Standing::Unopened(_) | Standing::Newcomer => (None, None),
                 Standing::Gone => {
                     // What waited was meant for the session that is gone.
-                    state.waiting.clear();
+                    state.drop_what_waits();
                     (None, None)
                 }
             }
@@ -50,10 +56,11 @@ impl Visit {
         let lifetime = terms.remembered.unwrap_or(settings.lifetime);
         let remembered = terms.remembered.is_some();
         let issued = self.desk.mint.issue_for(user.as_str())?;
-        let writes = self.used().waiting.clone();
+        let waiting = self.used().waiting.clone();
+        let (writes, fields) = self.sealed_login(&issued.id, waiting.clone(), terms.fields)?;
         let done = match old {
             None => {
-                let fields = self.fields_of_a_fresh_login(&writes, &terms.fields)?;
+                let fields = self.fields_of_a_fresh_login(&writes, &fields)?;
                 let new = Create {
                     id: &issued.id,
                     lifetime,
@@ -61,7 +68,7 @@ impl Visit {
                     fields: &fields,
                     login: Some(login),
                 };
-                self.create(new).await?
+                self.create(Kind::LogIn, new).await?
             }
             Some(old) => {
                 let why = Why::Login {
@@ -69,10 +76,13 @@ impl Visit {
                     lifetime,
                     remembered,
                     carried: &settings.carried_into_login,
-                    fields: &terms.fields,
+                    fields: &fields,
                 };
                 let limits = &settings.limits;
-                let (new, writes) = (&issued.id, &writes);
+                // What waited for another user's session stays here: should that have expired
+                // meanwhile, the store would take it for a newcomer's.
+                let nothing = Writes::new();
+                let (new, writes) = (&issued.id, if anothers { &nothing } else { &writes });
                 let rotate = Rotate { old: &old, new, writes, limits, why, token };
                 let mut rotated = self.rotate_to(rotate).await?;
                 if rotated == Rotated::Stolen {
@@ -94,10 +104,12 @@ impl Visit {
             self.desk.tell(|| Event::LimitReached { user: user.clone() });
             return Ok(LogIn::Full);
         };
+        self.desk.meters.created_by_login.increment(1);
+        self.desk.meters.pushed_out.increment(pushed_out.len() as u64);
         tracing::info!(event = "logged_in", session = %issued.id, "logged in");
         let (user, session) = (user.clone(), issued.id);
         self.desk.tell(|| Event::LoggedIn { user, session, instead_of: old, pushed_out });
-        self.moved_in(issued, snapshot, &writes)?;
+        self.moved_in(issued, old.as_ref(), snapshot, &waiting)?;
         Ok(LogIn::Done)
     }
 
@@ -137,7 +149,8 @@ impl Visit {
             }
         };
         let issued = self.desk.mint.issue(old.tag())?;
-        let writes = self.used().waiting.clone();
+        let waiting = self.used().waiting.clone();
+        let (writes, _) = self.sealed_login(&issued.id, waiting.clone(), Fields::new())?;
         let limits = &self.desk.settings.limits;
         let (new, why) = (&issued.id, Why::Renewal);
         let rotate = Rotate { old: &old, new, writes: &writes, limits, why, token };
@@ -145,7 +158,7 @@ impl Visit {
             Rotated::Done(snapshot, _) => {
                 tracing::info!(event = "rotated", session = %issued.id, was = %old, "rotated");
                 self.desk.tell(|| Event::Rotated { old, new: issued.id });
-                self.moved_in(issued, snapshot, &writes)
+                self.moved_in(issued, Some(&old), snapshot, &waiting)
             }
             Rotated::Refused(refusal) => {
                 self.used().met = true;
@@ -176,17 +189,18 @@ impl Visit {
                 Standing::Live(live) => (live.id, false),
                 // Logging out nobody makes nothing and clears nothing.
                 Standing::Unopened(_) | Standing::Newcomer | Standing::Gone => {
-                    state.waiting.clear();
+                    state.drop_what_waits();
                     return Ok(());
                 }
             }
         };
-        let ended = self.ask(|store, patience| store.end(&id, patience)).await?;
+        let ended = self.ask(Kind::LogOut, Some(&id), |store, p| store.end(&id, p)).await?;
         let mut state = self.used();
-        state.waiting.clear();
+        state.drop_what_waits();
         match ended {
             Ended::Now => {
                 tracing::info!(event = "logged_out", session = %id, "logged out");
+                self.desk.meters.logged_out.increment(1);
                 self.desk.tell(|| Event::LoggedOut { session: id });
                 state.cookie = CookieChange::Remove;
                 state.standing = Standing::Newcomer;
@@ -214,26 +228,36 @@ impl Visit {
         }
         self.desk.may_create()?;
         let issued = self.desk.mint.issue_anonymous()?;
+        let fields = match self.sealed(&issued.id, change)? {
+            Cow::Borrowed(_) => fields,
+            // What is sealed is as long as what stood in for it, so this is allowed as well.
+            Cow::Owned(sealed) => match sealed.apply(&Fields::new(), &settings.limits) {
+                Ok((fields, _)) => fields,
+                Err(_) => return Err(SessionError::Ended),
+            },
+        };
         let lifetime = settings.anonymous;
         let new =
             Create { id: &issued.id, lifetime, remembered: false, fields: &fields, login: None };
-        let Some((snapshot, _)) = self.create(new).await? else {
+        let Some((snapshot, _)) = self.create(Kind::Write, new).await? else {
             // Only a login can find a limit of sessions.
             return Err(SessionError::Ended);
         };
         tracing::info!(event = "created", session = %issued.id, "an anonymous session was made");
+        self.desk.meters.created_anonymous.increment(1);
         self.desk.tell(|| Event::Created { session: issued.id });
-        self.moved_in(issued, snapshot, &change.writes)?;
+        self.moved_in(issued, None, snapshot, &change.writes)?;
         Ok(Performed::Done(answer))
     }
 
     /// `None` if the user has as many sessions as allowed.
     async fn create(
         &self,
+        kind: Kind,
         new: Create<'_>,
     ) -> Result<Option<(Snapshot, Vec<SessionId>)>, SessionError> {
-        let mut untold = Untold::of(&*self.desk.store, *new.id);
-        let created = self.ask(|store, patience| store.create(new, patience)).await;
+        let mut untold = Untold::of(&self.desk, *new.id);
+        let created = self.ask(kind, Some(new.id), |store, p| store.create(new, p)).await;
         untold.settle(&created);
         match created? {
             Created::Done(snapshot, pushed_out) => Ok(Some((snapshot, pushed_out))),
@@ -244,8 +268,12 @@ impl Visit {
     }
 
     async fn rotate_to(&self, rotate: Rotate<'_>) -> Result<Rotated, SessionError> {
-        let mut untold = Untold::of(&*self.desk.store, *rotate.new);
-        let rotated = self.ask(|store, patience| store.rotate(rotate, patience)).await;
+        let mut untold = Untold::of(&self.desk, *rotate.new);
+        let kind = match rotate.why {
+            Why::Renewal => Kind::Rotate,
+            Why::Login { .. } => Kind::LogIn,
+        };
+        let rotated = self.ask(kind, Some(rotate.old), |store, p| store.rotate(rotate, p)).await;
         untold.settle(&rotated);
         rotated
     }
@@ -255,20 +283,24 @@ impl Visit {
     fn moved_in(
         &self,
         issued: Issued,
+        instead_of: Option<&SessionId>,
         snapshot: Snapshot,
         sent: &Writes,
     ) -> Result<(), SessionError> {
         let mut state = self.used();
         if state.head == Head::Left {
             state.standing = Standing::Gone;
-            self.desk.store.abandon(issued.id);
+            self.desk.abandon(issued.id);
         }
         state.before_a_new_token()?;
         let keep_for = keep_for(&snapshot);
         let Issued { token, id, .. } = issued;
         state.cookie = CookieChange::HandOut { token, id, keep_for };
-        state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         state.sent(sent);
+        if let Some(old) = instead_of {
+            self.seal_anew(&mut state, old, &snapshot);
+        }
+        state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         Ok(())
     }
 }
@@ -276,13 +308,13 @@ impl Visit {
 /// A new session that nobody was told of: ended when it is dropped, as it is when the request is
 /// cancelled while its answer is on the way.
 struct Untold<'a> {
-    store: &'a dyn Store,
+    desk: &'a Desk,
     id: Option<SessionId>,
 }
 
 impl<'a> Untold<'a> {
-    fn of(store: &'a dyn Store, id: SessionId) -> Self {
-        Self { store, id: Some(id) }
+    fn of(desk: &'a Desk, id: SessionId) -> Self {
+        Self { desk, id: Some(id) }
     }
 
     /// The answer is here; only when it leaves open whether the session was made, it is ended.
@@ -300,7 +332,7 @@ impl<'a> Untold<'a> {
 impl Drop for Untold<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.store.abandon(id);
+            self.desk.abandon(id);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::{CookieChange, Standing, Visit};
 use crate::events::Event;
+use crate::meters::Kind;
 use crate::outcome::SessionError;
 use crate::store::{Cursor, EndOf, EndedOf, ListOf, Page, User, Which};
 use crate::token::SessionId;
@@ -29,7 +30,7 @@ impl Visit {
         // What is no cursor begins anew.
         let after = after.and_then(|text| Cursor::parse(own.tag(), text));
         let list = ListOf { user: &user, after, at_most };
-        let page = self.ask(|store, patience| store.sessions_of(list, patience)).await?;
+        let page = self.ask(Kind::List, Some(&own), |s, p| s.sessions_of(list, p)).await?;
         Ok(Some((user, page)))
     }
 
@@ -55,14 +56,15 @@ impl Visit {
             (None, _) => Which::All,
         };
         let end = EndOf { user: &user, which, asked_by: Some(&own) };
-        let ended = self.ask(|store, patience| store.end_of(end, patience)).await?;
+        let ended = self.ask(Kind::Revoke, Some(&own), |s, p| s.end_of(end, p)).await?;
         let mut state = self.used();
         match ended {
             EndedOf::Done(count) => {
                 tracing::info!(event = "revoked", session = %own, count, "ended sessions of its user");
+                self.desk.meters.revoked.increment(count);
                 self.desk.tell(|| Event::Revoked { user: user.clone(), by: Some(own), count });
                 if which == Which::All || which == Which::One(&own) {
-                    state.waiting.clear();
+                    state.drop_what_waits();
                     state.cookie = CookieChange::Remove;
                     state.standing = Standing::Newcomer;
                 }

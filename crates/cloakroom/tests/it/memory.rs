@@ -4,10 +4,13 @@ use std::num::NonZeroU32;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cloakroom::store::Happened;
+use cloakroom::change::Fields;
+use cloakroom::engine::Engine;
+use cloakroom::store::{Create, Happened};
 use cloakroom::testing::Visitor;
 use cloakroom::{
-    Clock, Field, Hands, LogIn, Manager, MemoryStore, Rate, SessionError, Settings, Timestamp, User,
+    Clock, Field, Hands, LogIn, Manager, MemoryStore, Prefix, Rate, SessionError, Settings,
+    Timestamp, TokenMint, User,
 };
 
 const NOTE: Field<String> = Field::new("note");
@@ -118,5 +121,29 @@ fn eventually(happens: impl Fn() -> bool) {
         assert!(began.elapsed() < Duration::from_secs(30), "it does not happen");
         // No event says when another thread has done its work.
         thread::sleep(Duration::from_millis(5));
+    }
+}
+
+// Proves R67, R68.
+#[test]
+fn however_many_make_sessions_at_once_the_cap_holds() {
+    const THREADS: usize = 4;
+    let mint = TokenMint::new(Prefix::default(), "session", None);
+    for round in 0..3_000 {
+        let engine = Engine::new(Clock::system(), 1);
+        let start = std::sync::Barrier::new(THREADS);
+        let made = std::thread::scope(|scope| {
+            let make = || {
+                let (id, fields) = (mint.issue_anonymous().unwrap().id, Fields::new());
+                let lifetime = Settings::default().anonymous;
+                let (fields, login) = (&fields, None);
+                let new = Create { id: &id, lifetime, remembered: false, fields, login };
+                start.wait();
+                engine.create(&new, |_| ()).0.is_ok()
+            };
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(make)).collect();
+            threads.into_iter().map(|t| t.join().unwrap()).filter(|it| *it).count()
+        });
+        assert_eq!((made, engine.len()), (1, 1), "round {round}");
     }
 }

@@ -5,4 +5,5 @@
 mod suite;
 mod events;
 mod in_flight;
+mod interleavings;
 mod patience;

@@ -29,3 +29,4 @@ impl Harness for Memory {
 }
 
 cloakroom::promises_suite!(Memory::start);
+cloakroom::promises_suite_of_hours!(Memory::start);

@@ -1,7 +1,7 @@
 //! What the doctor says in English.
 
 use super::{Phrases, Tally, Words};
-use crate::doctor::finding::{Act, Finding, Part, Verdict};
+use crate::doctor::finding::{Act, Finding, Hosts, Part, Verdict};
 
 pub(crate) static PHRASES: Phrases =
     Phrases { title, verdict, next: "Next: ", words, summary, unreadable };
@@ -67,9 +67,18 @@ fn summary(tally: Tally) -> String {
 
 fn unreadable(why: &str) -> String {
     format!(
-        "the URL can't be read ({why}): it takes redis://HOST:PORT, rediss://HOST:PORT (TLS) or \
-         unix:///PATH, with USER:PASSWORD@ before the host and /DATABASE after the port if need be"
+        "the URL can't be read ({why}): it takes redis://HOST:PORT, rediss://HOST:PORT (TLS), \
+         redis+cluster://HOST:PORT,HOST:PORT, redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY or \
+         unix:///PATH, with USER:PASSWORD@ before the hosts and /DATABASE at the end if need be"
     )
+}
+
+fn with_tls(tls: bool) -> &'static str {
+    if tls { "with TLS" } else { "without TLS" }
+}
+
+fn as_user(user: Option<&str>) -> String {
+    user.map_or("no credentials".into(), |user| format!("as user {user}"))
 }
 
 fn mib(bytes: u64) -> String {
@@ -82,10 +91,30 @@ fn words(finding: &Finding) -> Words {
     use Finding::*;
     use Words as W;
     match finding {
+        At { nodes, all, what } => {
+            let Words { reason, next } = words(what);
+            let who = if *all { format!("All {}", nodes.len()) } else { nodes.join(", ") };
+            // Some say it themselves.
+            let said = reason.starts_with(&who);
+            Words { reason: if said { reason } else { format!("{who}: {reason}") }, next }
+        }
+        LeftOut { why } => {
+            let Words { reason, next } = words(why);
+            let next = next.unwrap_or_default();
+            W::act(format!("Left out from here on: {reason}"), format!("The others work without it, with one less to fall back on. {next}"))
+        }
+
         AddressRead { server, tls, user, database } => W::fine(format!(
-            "{server}, {}, {}, database {database}",
-            if *tls { "with TLS" } else { "without TLS" },
-            user.as_ref().map_or("no credentials".into(), |user| format!("as user {user}")),
+            "{server}, {}, {}, database {database}", with_tls(*tls), as_user(user.as_deref()),
+        )),
+        ClusterRead { at: Hosts { hosts, tls, user }, primaries: 0, .. } => W::fine(format!(
+            "A cluster at {}, {}, {}; none of these says yet who belongs to it", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
+        )),
+        ClusterRead { at: Hosts { hosts, tls, user }, primaries, replicas } => W::fine(format!(
+            "A cluster at {}, {}, {}: {primaries} primaries and {replicas} replicas", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
+        )),
+        SentinelsRead { at: Hosts { hosts, tls, user }, primary, replicas } => W::fine(format!(
+            "The primary {primary} and {replicas} replicas, known to the sentinels at {}, {}, {}", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
         )),
         PasswordVisible => W::act(
             "The password stands in the arguments, where every user of this machine can see it (ps).",
@@ -263,9 +292,34 @@ fn words(finding: &Finding) -> Words {
             format!("The replica {replica} is {} behind: after a failover those logins and logouts would be undone.", mib(*bytes)),
             "See its load, its network and whether it is still copying everything (`INFO replication`).",
         ),
+        ReplicaOf { primary } => W::fine(match primary {
+            Some(primary) => format!("A replica of {primary}"),
+            None => "A replica".into(),
+        }),
+        ReplicaUnlinked { primary } => W::act(
+            format!("A replica without a link to its primary {}: what happens now would be missing after a failover to it.", primary.as_deref().unwrap_or_default()),
+            "See its log: the network between the two, `masterauth`, TLS (`tls-replication`), or a primary too busy to copy everything.",
+        ),
         Sentinel => W::act(
             "This is a Sentinel, which keeps no data.",
-            "Take the address of the primary; `SENTINEL MASTERS` says it.",
+            "Write redis+sentinel://HOST:PORT,HOST:PORT/PRIMARY, with all sentinels and the name of the primary; `SENTINEL MASTERS` says it.",
+        ),
+        NoSentinel => W::act(
+            "The URL says sentinels, and this is none.",
+            "Name the sentinels (port 26379 as a rule), or write redis://HOST:PORT for the server itself.",
+        ),
+        SentinelKnows { primary } => W::fine(format!("A sentinel; the primary is {primary}")),
+        SentinelKnowsNone { primary } => W::act(
+            format!("The sentinel knows no primary named {primary}."),
+            "`SENTINEL MASTERS` says the names: the one in the URL must be the same, in upper and lower case too.",
+        ),
+        SentinelsDisagree { primary } => W::act(
+            format!("The sentinel takes {primary} for the primary, and others don't."),
+            "During a failover that passes. If it stays, see whether the sentinels reach each other (`SENTINEL SENTINELS`).",
+        ),
+        NoQuorum { error } => W::act(
+            format!("The sentinels could not fail over now ({error})."),
+            "Start those that are away; it takes a majority of them, and the quorum of `SENTINEL MONITOR`.",
         ),
         InfoDenied { error } => W::act(
             format!("This user may not ask for INFO ({error}): replicas, memory and persistence are not examined."),
@@ -284,6 +338,22 @@ fn words(finding: &Finding) -> Words {
             format!("Only {assigned} of 16384 slots have a node: the sessions of the others have no place."),
             "`redis-cli --cluster check HOST:PORT`, then `--cluster fix`.",
         ),
+        UrlOfOne { shards } => W::act(
+            format!("This is a node of a cluster of {shards} shards, and the URL names one server: most sessions would be refused with MOVED."),
+            "Write redis+cluster://HOST:PORT,HOST:PORT (rediss+cluster:// with TLS) and name some of the nodes, or the configuration endpoint.",
+        ),
+        NoNodeOfACluster => W::act(
+            "The URL says cluster, and this server is no node of one.",
+            "Write redis://HOST:PORT (rediss:// with TLS) for one server.",
+        ),
+        NodesDisagree => W::act(
+            "The node takes other servers for those that serve the slots than others do.",
+            "During a failover or while slots move that passes. If it stays: `redis-cli --cluster check HOST:PORT`.",
+        ),
+        NoReplicaOf { primaries } => W::act(
+            format!("There is no replica of {}: while it is away, so are its sessions, and without a file they are lost.", primaries.join(", ")),
+            "Add replicas (`redis-cli --cluster add-node .. --cluster-slave`; ElastiCache: replicas per shard).",
+        ),
         ClusterUnseen { error } => W::act(
             format!("This user may not ask for the state of the cluster ({error})."),
             "Let it, with `+cluster|info`, or run this once more as another user.",
@@ -291,7 +361,7 @@ fn words(finding: &Finding) -> Words {
 
         VersionTested { engine, version } => W::fine(format!("{engine} {version}")),
         VersionUntested { engine, version } => W::fine(format!(
-            "{engine} {version}: should work, and is not among those that we test (Redis 6.2 and 7.0, Valkey 9.1)"
+            "{engine} {version}: should work, and is not among those that we test (Redis 6.2 and 7.0, Valkey 8.0 and 9.1)"
         )),
         VersionTooOld { engine, version } => W::act(
             format!("{engine} {version} is too old."),

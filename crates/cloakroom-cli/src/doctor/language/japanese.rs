@@ -1,7 +1,7 @@
 //! What the doctor says in Japanese.
 
 use super::{Phrases, Tally, Words};
-use crate::doctor::finding::{Act, Finding, Part, Verdict};
+use crate::doctor::finding::{Act, Finding, Hosts, Part, Verdict};
 
 pub(crate) static PHRASES: Phrases =
     Phrases { title, verdict, next: "対処: ", words, summary, unreadable };
@@ -64,8 +64,16 @@ fn summary(tally: Tally) -> String {
 
 fn unreadable(why: &str) -> String {
     format!(
-        "URL を読み取れません ({why})。redis://ホスト:ポート、rediss://ホスト:ポート (TLS)、unix:///パス のいずれかで指定してください。必要なら、ホストの前に ユーザー:パスワード@、ポートの後に /データベース番号 を付けます"
+        "URL を読み取れません ({why})。redis://ホスト:ポート、rediss://ホスト:ポート (TLS)、redis+cluster://ホスト:ポート,ホスト:ポート、redis+sentinel://ホスト:ポート,ホスト:ポート/プライマリー名、unix:///パス のいずれかで指定してください。必要なら、ホストの前に ユーザー:パスワード@、末尾に /データベース番号 を付けます"
     )
+}
+
+fn with_tls(tls: bool) -> &'static str {
+    if tls { "TLS あり" } else { "TLS なし" }
+}
+
+fn as_user(user: Option<&str>) -> String {
+    user.map_or("認証情報なし".into(), |user| format!("ユーザー {user}"))
 }
 
 fn mib(bytes: u64) -> String {
@@ -78,10 +86,30 @@ fn words(finding: &Finding) -> Words {
     use Finding::*;
     use Words as W;
     match finding {
+        At { nodes, all, what } => {
+            let Words { reason, next } = words(what);
+            let who = if *all { format!("全 {} 台", nodes.len()) } else { nodes.join(", ") };
+            // Some say it themselves.
+            let said = reason.starts_with(&who);
+            Words { reason: if said { reason } else { format!("{who}: {reason}") }, next }
+        }
+        LeftOut { why } => {
+            let Words { reason, next } = words(why);
+            let next = next.unwrap_or_default();
+            W::act(format!("このサーバーはここから調べません: {reason}"), format!("これがなくても動きますが、予備が 1 台減っています。{next}"))
+        }
+
         AddressRead { server, tls, user, database } => W::fine(format!(
-            "{server}、{}、{}、データベース {database}",
-            if *tls { "TLS あり" } else { "TLS なし" },
-            user.as_ref().map_or("認証情報なし".into(), |user| format!("ユーザー {user}")),
+            "{server}、{}、{}、データベース {database}", with_tls(*tls), as_user(user.as_deref()),
+        )),
+        ClusterRead { at: Hosts { hosts, tls, user }, primaries: 0, .. } => W::fine(format!(
+            "クラスター {}、{}、{} (構成はまだどのノードからも分かりません)", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
+        )),
+        ClusterRead { at: Hosts { hosts, tls, user }, primaries, replicas } => W::fine(format!(
+            "クラスター {}、{}、{} (プライマリー {primaries} 台、レプリカ {replicas} 台)", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
+        )),
+        SentinelsRead { at: Hosts { hosts, tls, user }, primary, replicas } => W::fine(format!(
+            "Sentinel {}、{}、{} (プライマリー {primary}、レプリカ {replicas} 台)", hosts.join(", "), with_tls(*tls), as_user(user.as_deref()),
         )),
         PasswordVisible => W::act(
             "パスワードがコマンドの引数にあります。このマシンの全ユーザーから (ps などで) 見えます。",
@@ -258,9 +286,34 @@ fn words(finding: &Finding) -> Words {
             format!("レプリカ {replica} が {} 遅れています。フェイルオーバーすると、その分のログインやログアウトがなかったことになります。", mib(*bytes)),
             "レプリカの負荷、ネットワーク、全体コピー中かどうか (`INFO replication`) を確認してください。",
         ),
+        ReplicaOf { primary } => W::fine(match primary {
+            Some(primary) => format!("{primary} のレプリカです"),
+            None => "レプリカです".into(),
+        }),
+        ReplicaUnlinked { primary } => W::act(
+            format!("レプリカですが、プライマリー {} とつながっていません。フェイルオーバーするとこの間の変更が失われます。", primary.as_deref().unwrap_or_default()),
+            "ログを確認してください。両者の間のネットワーク、`masterauth`、TLS (`tls-replication`)、または全体のコピーが終わらないほどのプライマリーの負荷が考えられます。",
+        ),
         Sentinel => W::act(
             "これは Sentinel で、データを持ちません。",
-            "プライマリーのアドレスを使ってください。`SENTINEL MASTERS` で分かります。",
+            "redis+sentinel://ホスト:ポート,ホスト:ポート/プライマリー名 の形で、すべての Sentinel とプライマリーの名前を書いてください。名前は `SENTINEL MASTERS` で分かります。",
+        ),
+        NoSentinel => W::act(
+            "URL は Sentinel を示していますが、これは Sentinel ではありません。",
+            "Sentinel のアドレス (通常はポート 26379) を書くか、サーバー自体なら redis://ホスト:ポート と書いてください。",
+        ),
+        SentinelKnows { primary } => W::fine(format!("Sentinel です (プライマリーは {primary})")),
+        SentinelKnowsNone { primary } => W::act(
+            format!("Sentinel は {primary} という名前のプライマリーを知りません。"),
+            "名前は `SENTINEL MASTERS` で分かります。URL の名前は大文字と小文字も含めて同じでなければなりません。",
+        ),
+        SentinelsDisagree { primary } => W::act(
+            format!("この Sentinel はプライマリーを {primary} としていますが、他の Sentinel と違います。"),
+            "フェイルオーバー中ならすぐに収まります。続くなら、Sentinel 同士がつながっているか (`SENTINEL SENTINELS`) を確認してください。",
+        ),
+        NoQuorum { error } => W::act(
+            format!("いまは Sentinel がフェイルオーバーできません ({error})。"),
+            "止まっている Sentinel を起動してください。過半数と、`SENTINEL MONITOR` で決めた定足数が必要です。",
         ),
         InfoDenied { error } => W::act(
             format!("このユーザーには INFO が許可されていません ({error})。レプリカ、メモリー、永続化は調べられません。"),
@@ -279,6 +332,22 @@ fn words(finding: &Finding) -> Words {
             format!("16384 スロットのうち {assigned} しか割り当てられていません。残りのスロットのセッションは置き場所がありません。"),
             "`redis-cli --cluster check ホスト:ポート`、次に `--cluster fix` を実行してください。",
         ),
+        UrlOfOne { shards } => W::act(
+            format!("これは {shards} シャードのクラスターのノードですが、URL は 1 台のサーバーを示しています。ほとんどのセッションが MOVED で拒否されます。"),
+            "redis+cluster://ホスト:ポート,ホスト:ポート (TLS なら rediss+cluster://) の形で、いくつかのノードか設定エンドポイントを書いてください。",
+        ),
+        NoNodeOfACluster => W::act(
+            "URL はクラスターを示していますが、このサーバーはクラスターのノードではありません。",
+            "1 台のサーバーなら redis://ホスト:ポート (TLS なら rediss://) と書いてください。",
+        ),
+        NodesDisagree => W::act(
+            "このノードの考えるスロットの担当が、他のノードと違います。",
+            "フェイルオーバー中やスロットの移動中ならすぐに収まります。続くなら `redis-cli --cluster check HOST:PORT` を実行してください。",
+        ),
+        NoReplicaOf { primaries } => W::act(
+            format!("{} にはレプリカがありません。止まっている間はそのセッションが使えず、ファイルもなければ失われます。", primaries.join(", ")),
+            "レプリカを追加してください (`redis-cli --cluster add-node .. --cluster-slave`、ElastiCache ではシャードごとのレプリカ数)。",
+        ),
         ClusterUnseen { error } => W::act(
             format!("このユーザーにはクラスターの状態を調べる権限がありません ({error})。"),
             "`+cluster|info` で許可するか、別のユーザーでもう一度実行してください。",
@@ -286,7 +355,7 @@ fn words(finding: &Finding) -> Words {
 
         VersionTested { engine, version } => W::fine(format!("{engine} {version}")),
         VersionUntested { engine, version } => W::fine(format!(
-            "{engine} {version}: 動くはずですが、テストの対象 (Redis 6.2 と 7.0、Valkey 9.1) ではありません"
+            "{engine} {version}: 動くはずですが、テストの対象 (Redis 6.2 と 7.0、Valkey 8.0 と 9.1) ではありません"
         )),
         VersionTooOld { engine, version } => W::act(
             format!("{engine} {version} は古すぎます。"),

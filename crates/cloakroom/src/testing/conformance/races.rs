@@ -1,7 +1,8 @@
 //! Many make, end and move sessions at once, on several threads and two instances: nothing comes back
 //! (P3), and nobody has more sessions than allowed (P8).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use super::stage::{
@@ -261,7 +262,8 @@ pub fn a_logout_and_a_rotation_agree_on_who_came_first<H: Harness>(here: &H) {
     }
 }
 
-/// 200 parallel logins with a limit of 5 leave exactly 5, whichever way they come in.
+/// 200 parallel logins with a limit of 5 leave exactly 5, whichever way they come in; and somebody
+/// who looks beside them never sees more, nor fewer than have been let in.
 // Proves R38, CVE-2024-4183.
 pub fn parallel_logins_leave_as_many_sessions_as_allowed<H: Harness>(here: &H) {
     for when_full in [WhenFull::EndOldest, WhenFull::Refuse] {
@@ -271,19 +273,32 @@ pub fn parallel_logins_leave_as_many_sessions_as_allowed<H: Harness>(here: &H) {
     }
 }
 
+const LOGINS: usize = 200;
+const LIMIT: usize = 5;
+
 fn parallel_logins<H: Harness>(here: &H, when_full: WhenFull, mode: &str) {
-    const LOGINS: usize = 200;
-    const LIMIT: usize = 5;
     let stage = Stage::set(here);
     for _ in 0..stage.rounds(2_000) {
         let user = stage.user("ada");
         let limit = at_most(LIMIT as u32, when_full);
-        let logins = at_once(LOGINS, |number| {
+        let (let_in, over) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
+        let logins = at_once(LOGINS + 1, |number| {
             let stage = stage.of_thread(number);
+            if number == LOGINS {
+                look_beside(&stage, &user, when_full, &let_in, &over);
+                return None;
+            }
+            // Counted also if it fails: who looks beside would go on for ever.
+            let _over = Counted(&over);
             let new = stage.id_of(&user);
             let by_rotation = mode != "fresh" && (mode != "mixed" || number % 3 == 0);
-            (new, log_in(&stage, &user, &new, limit, by_rotation))
+            let done = log_in(&stage, &user, &new, limit, by_rotation);
+            if done {
+                let_in.lock().unwrap().push(new);
+            }
+            Some((new, done))
         });
+        let logins: Vec<_> = logins.into_iter().flatten().collect();
         let alive = logins.iter().filter(|(id, _)| stage.is_alive(id)).count();
         assert_eq!(alive, LIMIT, "{when_full:?}, {mode}");
         let done = logins.iter().filter(|(_, done)| *done).count();
@@ -297,6 +312,54 @@ fn parallel_logins<H: Harness>(here: &H, when_full: WhenFull, mode: &str) {
             }
             let _ = stage.end(id);
         }
+    }
+}
+
+/// Compares the index with who is alive until all have come.
+fn look_beside<H: Harness>(
+    stage: &Stage<'_, H>,
+    user: &User,
+    when_full: WhenFull,
+    let_in: &Mutex<Vec<SessionId>>,
+    over: &AtomicUsize,
+) {
+    loop {
+        let all_came = over.load(Ordering::SeqCst) == LOGINS;
+        // Those whose logins were acknowledged before it was asked.
+        let before = let_in.lock().unwrap().clone();
+        let count = stage.count_of(user) as usize;
+        assert!((before.len().min(LIMIT)..=LIMIT).contains(&count), "{count} in the index");
+        let page = stage.page(user, None, 500);
+        assert!(page.sessions.len() <= LIMIT, "{page:?}");
+        for listed in &page.sessions {
+            match stage.look(&listed.id) {
+                Applied::Done(..) => {}
+                Applied::Ended if when_full == WhenFull::EndOldest => {}
+                other => panic!("in the list, and {other:?}"),
+            }
+        }
+        if when_full == WhenFull::Refuse {
+            // Nobody is pushed out: who is alive stays, and is listed.
+            for id in &before {
+                assert!(stage.is_alive(id), "let in, and not alive");
+                assert!(
+                    page.sessions.iter().any(|listed| listed.id == *id),
+                    "alive, and not listed"
+                );
+            }
+        }
+        if all_came {
+            return;
+        }
+    }
+}
+
+/// Says that one more has come, when it is dropped.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 

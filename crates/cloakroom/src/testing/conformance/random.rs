@@ -61,14 +61,14 @@ pub fn changes_from(seed: u64, how_many: usize) -> Vec<Change> {
 }
 
 /// SplitMix64: a few lines instead of a dependency, and the same numbers everywhere.
-pub(super) struct Dice(u64);
+pub(in crate::testing) struct Dice(u64);
 
 impl Dice {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::testing) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn roll(&mut self) -> u64 {
+    pub(in crate::testing) fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -76,11 +76,11 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    pub(super) fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(in crate::testing) fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
         of[(self.roll() % of.len() as u64) as usize]
     }
 
-    fn one_in(&mut self, how_many: u64) -> bool {
+    pub(in crate::testing) fn one_in(&mut self, how_many: u64) -> bool {
         self.roll().is_multiple_of(how_many)
     }
 

@@ -4,10 +4,12 @@
 use std::num::NonZeroU32;
 
 use super::scene::{
-    NOTE, Scene, VISITS, assert_ended, at_once, close, costs, id, is_removal, log_in, settings, who,
+    NOTE, Scene, VISITS, assert_ended, at_once, close, costs, id, is_removal, listening, log_in,
+    log_out, settings, who,
 };
 use crate::change::Fields;
-use crate::client::Client;
+use crate::client::{Client, Difference};
+use crate::events::Event;
 use crate::outcome::LogIn;
 use crate::settings::Settings;
 use crate::store::{SessionLimit, WhenFull};
@@ -329,5 +331,56 @@ pub fn a_role_that_was_taken_away_is_gone_at_once_on_every_instance<H: Harness>(
             visit.session().set(NOTE, "may delete").unwrap();
             close(&mut admin, visit).await;
         }
+    });
+}
+
+/// A signal, and nothing more: the session goes on, and no trip is added.
+// Proves R72.
+pub fn another_client_is_told_once_a_request_and_ends_nothing<H: Harness>(here: &H) {
+    let (settings, told) = listening(settings());
+    let scene = Scene::with(here, settings);
+    let [then, other_address, now] =
+        ["ffx lnx 203.0.113.0/24", "ffx lnx 203.0.113.7", "chr win 10.0.0.0/24"]
+            .map(Client::from_text);
+    here.run(async {
+        let user = scene.user("alice");
+        let mut alice = scene.stranger();
+        let visit = alice.open();
+        let of_visit = visit.session();
+        let login = of_visit.log_in(user.clone()).from_client(then.clone());
+        assert_eq!(login.await.unwrap(), LogIn::Done);
+        close(&mut alice, visit).await;
+        let session = id(&alice).await.unwrap();
+        let what = [Difference::Browser, Difference::System, Difference::Network];
+        for (client, differences) in
+            [(&then, &[][..]), (&other_address, &[]), (&now, &what), (&now, &what)]
+        {
+            let visit = alice.open().from_client(|| client.clone());
+            let of_visit = visit.session();
+            for _ in 0..3 {
+                of_visit.if_logged_in().increment(VISITS, 1).await.unwrap().unwrap();
+            }
+            let told = costs!(scene, [], of_visit.client_differences().await.unwrap());
+            assert_eq!(told, differences);
+            close(&mut alice, visit).await;
+        }
+        // Rotation keeps who logged in, and a login notes who does.
+        let mut visit = alice.open().from_client(|| now.clone());
+        visit.session().rotate().await.unwrap();
+        close(&mut alice, visit).await;
+        visit = alice.open().from_client(|| then.clone());
+        assert_eq!(visit.session().client_differences().await.unwrap(), []);
+        close(&mut alice, visit).await;
+        // Nobody is asked for their client without a cookie.
+        let stranger =
+            scene.stranger().open().from_client(|| panic!("there is nothing to compare"));
+        assert_eq!(stranger.session().client_differences().await.unwrap(), []);
+
+        assert_eq!(log_out(&mut alice).await.as_deref().map(is_removal), Some(true));
+        let changed = Event::ClientChanged { session, user, then, now, differences: what.to_vec() };
+        let told = told.up_to(|event| matches!(event, Event::LoggedOut { .. }));
+        let signals = told.iter().filter(|event| matches!(event, Event::ClientChanged { .. }));
+        assert_eq!(signals.collect::<Vec<_>>(), [&changed, &changed]);
+        assert!(!told.iter().any(|event| matches!(event, Event::MetEnded { .. })));
     });
 }

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::scene::{
-    CART, HOUR, NOTE, Scene, VISITS, assert_ended, at_once, carrying, close, costs, id, is_removal,
-    lifetime, log_in, log_out, note, settings, token, who,
+    CART, HOUR, NOTE, PAST_SHORT, Scene, VISITS, assert_ended, at_once, carrying, close, costs, id,
+    is_removal, lifetime, log_in, log_out, note, settings, short, token, who,
 };
 use crate::outcome::{LogIn, SessionError};
 use crate::settings::Settings;
@@ -81,6 +81,38 @@ pub fn the_same_user_keeps_every_field_and_another_none<H: Harness>(here: &H) {
         assert_eq!(session.get(NOTE).await.unwrap(), None);
         assert_eq!(session.get(CART).await.unwrap(), None);
         assert_eq!(session.get(VISITS).await.unwrap(), None);
+    });
+}
+
+/// Not even when the other user's session expires while the request is on its way, and the store knows
+/// nothing of it any more.
+// Proves R24.
+pub fn what_waited_for_a_user_whose_session_expired_is_not_the_next_ones<H: Harness>(here: &H) {
+    let scene = Scene::with(here, carrying(&[NOTE.name().clone()]));
+    here.run(async {
+        let (alice, bob) = (scene.user("alice"), scene.user("bob"));
+        loop {
+            let mut visitor = scene.stranger();
+            let visit = visitor.open();
+            let session = visit.session();
+            let login = session.log_in(alice.clone()).remembered(short());
+            assert_eq!(login.await.unwrap(), LogIn::Done);
+            close(&mut visitor, visit).await;
+
+            let visit = visitor.open();
+            let session = visit.session();
+            if session.user().await.unwrap().is_none() {
+                // A slow machine: it has expired already.
+                continue;
+            }
+            session.set(NOTE, "alice's").unwrap();
+            here.pass(PAST_SHORT);
+            assert_eq!(session.log_in(bob.clone()).await.unwrap(), LogIn::Done);
+            assert_eq!(session.get(NOTE).await.unwrap(), None);
+            close(&mut visitor, visit).await;
+            assert_eq!(note(&visitor).await, None);
+            return;
+        }
     });
 }
 

@@ -12,8 +12,11 @@
 //! | [`late`] | nothing comes back (P3) |
 //! | [`strict`] | what we did not issue is never adopted (P7) |
 //! | [`login`] | login rotates, and keeps to the limit (P8) |
+//! | [`rotation`] | tokens that are replaced periodically disturb nobody, and find out a thief |
+//! | [`sealed`] | sealed fields can be read by nobody else, and nowhere else |
 //! | [`devices`] | a user sees and ends their own sessions, and nobody else's |
 //! | [`handler`] | what a handler can rely on |
+//! | [`lives`] | lives of sessions that nobody thought of (P2, P3, P8) |
 //! | [`faults`] | it fails closed (P6), and shows no secret (P5) |
 //!
 //! [`Harness`]: super::Harness
@@ -24,8 +27,11 @@ pub mod kept;
 pub mod late;
 pub mod strict;
 pub mod login;
+pub mod rotation;
+pub mod sealed;
 pub mod devices;
 pub mod handler;
+pub mod lives;
 pub mod faults;
 
 /// Makes a test of every check: `promises_suite!(Here::start)`, where `Here::start` gives a new
@@ -66,6 +72,7 @@ macro_rules! promises_suite {
             strict::a_token_of_a_retired_key_lives_until_it_is_rotated
             login::a_cookie_known_before_the_login_is_dead_after_it
             login::the_same_user_keeps_every_field_and_another_none
+            login::what_waited_for_a_user_whose_session_expired_is_not_the_next_ones
             login::a_login_keeps_of_nobodys_session_only_what_is_named
             login::a_login_starts_clean_by_default
             login::fields_of_the_login_are_there_with_it
@@ -75,6 +82,18 @@ macro_rules! promises_suite {
             login::two_hundred_logins_leave_the_five_that_are_allowed
             login::of_two_hundred_logins_five_are_let_in
             login::a_rotation_changes_the_token_and_nothing_else
+            rotation::of_many_requests_at_once_one_is_handed_the_next_token
+            rotation::a_copied_cookie_ends_the_session_for_both_and_is_told
+            rotation::a_token_that_is_lost_on_the_way_is_issued_again
+            rotation::a_login_over_a_copied_cookie_begins_anew
+            sealed::what_is_sealed_is_read_here_and_nowhere_else
+            sealed::a_value_that_was_moved_or_changed_is_absent_and_told
+            sealed::a_retired_key_opens_and_a_forgotten_one_does_not
+            sealed::what_moves_to_another_id_is_sealed_anew
+            sealed::a_handler_that_fails_takes_nothing_along
+            sealed::every_operation_on_a_sealed_field_does_what_it_does_on_others
+            sealed::without_a_key_nothing_is_written_in_the_clear
+            devices::another_client_is_told_once_a_request_and_ends_nothing
             devices::a_user_sees_their_own_sessions_and_no_other
             devices::pages_go_on_by_the_text_of_a_link
             devices::one_session_ends_another_and_stays
@@ -102,12 +121,24 @@ macro_rules! promises_suite {
             handler::the_end_of_a_session_is_told_by_the_stores_clock
             handler::polling_keeps_nobody_logged_in
             handler::after_the_head_only_awaited_operations_work
+            lives::random_lives_are_as_promised
             faults::a_visit_fails_closed_at_every_call
             faults::a_store_that_is_away_loses_nobody
             faults::a_first_write_whose_answer_is_lost_leaves_no_session
             faults::a_request_that_is_dropped_ends_what_nobody_was_told_of
             faults::without_randomness_no_session_is_made
             faults::no_token_and_no_value_is_shown_by_debug
+        }
+    };
+}
+
+/// Makes a test of what takes hours, for a store on a clock that a test can move:
+/// `promises_suite_of_hours!(Here::start)`.
+#[macro_export]
+macro_rules! promises_suite_of_hours {
+    ($($start:tt)+) => {
+        $crate::__promises_tests! { [$($start)+];
+            lives::random_lives_over_days_are_as_promised
         }
     };
 }

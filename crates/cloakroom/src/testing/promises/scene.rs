@@ -1,10 +1,12 @@
 //! What the checks share: a manager over the store of the harness, with a counter between them.
 //! Users are fresh, so that checks don't meet on a server that they share.
 
-use std::sync::{Arc, Barrier};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use crate::events::{Event, Events};
 use crate::expiry::Lifetime;
 use crate::field::{Field, FieldName};
 use crate::manager::{Manager, OpenVisit};
@@ -104,6 +106,27 @@ impl<'h, H: Harness> Scene<'h, H> {
 /// holds, not about how fast, and its races make more sessions than a service would.
 pub(super) fn settings() -> Settings {
     Settings { patience: Duration::from_secs(30), newcomers: None, ..Settings::default() }
+}
+
+/// What the events tell.
+pub(super) struct Heard(Mutex<Receiver<Event>>);
+
+impl Heard {
+    /// All that was told up to an event, which comes last.
+    pub(super) fn up_to(&self, last: impl Fn(&Event) -> bool) -> Vec<Event> {
+        let told = self.0.lock().unwrap();
+        let mut heard: Vec<Event> = Vec::new();
+        while !heard.last().is_some_and(&last) {
+            heard.push(told.recv().unwrap());
+        }
+        heard
+    }
+}
+
+pub(super) fn listening(settings: Settings) -> (Settings, Heard) {
+    let (heard, told) = channel();
+    let events = Some(Events::tell(move |event| drop(heard.send(event))));
+    (Settings { events, ..settings }, Heard(Mutex::new(told)))
 }
 
 pub(super) fn carrying(fields: &[FieldName]) -> Settings {

@@ -1,0 +1,90 @@
+//! Every target over its corpus: what once broke something never does again.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "it's a test")]
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use fuzz::{TARGETS, Target};
+
+fn corpus() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus")
+}
+
+fn inputs(target: &Target) -> Vec<PathBuf> {
+    let folder = fs::read_dir(corpus().join(target.name)).unwrap();
+    let mut inputs: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
+    inputs.sort();
+    inputs
+}
+
+/// As they are, and a little damaged: each byte once another one, once missing, and once the end.
+fn holds(name: &str) {
+    let target = fuzz::target(name).unwrap();
+    let (mut runs, mut wrong) = (0, Vec::new());
+    let mut try_one = |input: &[u8], which: &str| {
+        runs += 1;
+        if catch_unwind(AssertUnwindSafe(|| (target.run)(input))).is_err() {
+            wrong.push(format!("{which}: {:?}", input.escape_ascii().to_string()));
+        }
+    };
+    for file in inputs(target) {
+        let (input, which) = (fs::read(&file).unwrap(), file.display().to_string());
+        try_one(&input, &which);
+        for at in 0..input.len().min(100) {
+            try_one(&input[..at], &which);
+            try_one(&[&input[..at], &input[at + 1..]].concat(), &which);
+            for other in [input[at] ^ 1, b';', 0xff] {
+                let mut damaged = input.clone();
+                damaged[at] = other;
+                try_one(&damaged, &which);
+            }
+        }
+    }
+    println!("{name}: {runs} inputs");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+macro_rules! targets {
+    ($($(#[$note:meta])* $test:ident($name:literal);)*) => {
+        $($(#[$note])* #[test] fn $test() { holds($name); })*
+        const TESTED: &[&str] = &[$($name),*];
+    };
+}
+
+targets! {
+    // Proves R14, R15, R16.
+    cookie_lines_are_read_as_the_standard_says("cookie");
+    // Proves R17, R37.
+    no_token_opens_but_what_was_sealed("token");
+    // Proves R69.
+    whatever_a_server_answers_nobody_becomes_somebody_else("reply");
+    // Proves R69.
+    whatever_a_file_holds_no_dead_session_is_alive("record");
+    // Proves R69.
+    what_is_kept_is_read_exactly_or_refused("field");
+    // Proves R12.
+    no_name_brings_an_attribute_or_a_line("name");
+    no_url_shows_its_password("url");
+    no_flag_shows_a_password("flags");
+    nobody_but_a_trusted_proxy_names_the_client("forwarded");
+    any_device_is_a_family_with_a_name("device");
+    any_language_header_is_read_as_the_standard_says("language");
+}
+
+#[test]
+fn every_target_has_a_test_and_a_corpus_and_no_folder_is_without_a_target() {
+    let mut names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
+    assert_eq!(TESTED, names);
+    names.sort_unstable();
+    let mut folders: Vec<String> = fs::read_dir(corpus())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    folders.sort();
+    assert_eq!(folders, names);
+    for target in &TARGETS {
+        assert!(inputs(target).len() >= 3, "{} has hardly a seed", target.name);
+    }
+}

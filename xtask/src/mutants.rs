@@ -1,0 +1,16 @@
+//! `cargo xtask mutants`: the code that a lock is made of, changed a little in every way, and whether a
+//! test notices. What is changed and which tests run stands in `.cargo/mutants.toml`.
+
+use crate::step::{Result, ask, cargo, root, run};
+
+/// Every change, or those of the files named.
+pub(crate) fn mutants(files: &[&str]) -> Result {
+    if ask(cargo().args(["mutants", "--version"])).is_err() {
+        return Err("cargo-mutants is not here: cargo install --locked cargo-mutants".to_owned());
+    }
+    let mut mutants = cargo();
+    // Never in place: the tree that it changes is a copy.
+    mutants.args(["mutants", "--jobs", "1", "--output"]).arg(root().join("target"));
+    mutants.args(files.iter().flat_map(|file| ["--file", file]));
+    run(&mut mutants)
+}
