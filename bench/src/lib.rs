@@ -5,7 +5,13 @@
     reason = "a benchmark that can't go on says so and ends"
 )]
 
+pub mod load;
+pub mod system;
+
 use std::time::Duration;
+
+/// What all servers that are compared are given as their key; it guards nothing.
+pub const SECRET: &str = "a key for benchmarks, which guards nothing at all";
 
 /// How long each of many operations took.
 #[derive(Debug, Default)]
@@ -74,6 +80,16 @@ pub fn memory() -> u64 {
     let kilobytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let number = |text: &str| text.trim().trim_end_matches(" kB").parse::<u64>().ok();
     kilobytes.and_then(number).unwrap_or_default() * 1024
+}
+
+/// How far a part has come: a bar for who watches, nothing for a file.
+pub fn progress(length: usize, part: &'static str) -> indicatif::ProgressBar {
+    let bar = indicatif::ProgressBar::new(length as u64).with_prefix(part);
+    let look = "{prefix} [{bar:30}] {pos}/{len}, {eta} left  {msg}";
+    match indicatif::ProgressStyle::with_template(look) {
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
+        Err(_) => bar,
+    }
 }
 
 /// CPU time that this process has taken, all threads together; exact to 10 ms.

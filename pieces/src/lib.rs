@@ -13,6 +13,7 @@ use std::future::Future;
 use std::hint::black_box;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use cloakroom::{
     Field, Keys, Manager, MemoryStore, Prefix, SecretKey, Settings, Store, TokenMint, User,
@@ -96,7 +97,9 @@ fn alone(work: Work<'_>) {
 
 /// A manager, and the `Cookie` line of somebody who is logged in there.
 fn logged_in(store: impl Store, run: impl Fn(Work<'_>)) -> (Manager, String) {
-    let settings = Settings { keys: Some(keys()), ..Settings::default() };
+    // Under valgrind everything is slow, and nothing here is about patience.
+    let patience = Duration::from_secs(60);
+    let settings = Settings { keys: Some(keys()), patience, ..Settings::default() };
     let manager = Manager::new(store, settings);
     let mut line = String::new();
     run(pin!(async {

@@ -104,7 +104,8 @@ impl Apt {
         let mut depends = self.command("apt-cache");
         let answer = ask(depends.args(["depends", "--important"]).args(packages))?;
         let names = answer.lines().filter_map(|line| line.trim().strip_prefix("Depends: "));
-        let libraries = names.filter(|name| name.starts_with("lib") && *name != "libc6");
+        let is_library = |name: &&str| name.starts_with("lib") && !name.starts_with("libjs-");
+        let libraries = names.filter(is_library).filter(|name| *name != "libc6");
         Ok(libraries.map(str::to_owned).collect())
     }
 

@@ -13,6 +13,7 @@ mod test;
 mod dependencies;
 mod security;
 mod check;
+mod peers;
 mod bench;
 mod fuzz;
 mod mutants;
@@ -31,6 +32,8 @@ usage: cargo xtask <command>
   counts                   how many instructions the pieces of a request take (`test` does it too)
   counts --renew           write them into pieces/counts.txt
   screenshots              pictures of every page of the demo, into target/screenshots
+  bench [--quick]          the tutorial's page beside its peers, its figures to reach, what sessions cost
+                           in Redis; an hour (quick: some minutes), and replaces docs/performance.md
   bench embedded [N]       figures of the embedded store, with up to N sessions (2,000,000); takes
                            minutes, and replaces docs/performance-embedded.md
   bench users [N]          figures of N sessions of one user on Redis (100,000); a minute, and replaces
@@ -63,6 +66,9 @@ fn main() -> ExitCode {
         ["servers"] => servers::print(),
         ["counts"] => test::counts(),
         ["counts", "--renew"] => test::renew_counts(),
+        ["bench", flags @ ..] if flags.iter().all(|flag| flag.starts_with("--")) => {
+            bench::pages(flags)
+        }
         ["bench", name, rest @ ..] => bench::bench(name, rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["mutants", files @ ..] => mutants::mutants(files),

@@ -23,6 +23,9 @@ const PROVES: &str = "// Proves ";
 const SUITES: [&str; 2] =
     ["crates/cloakroom/src/testing/conformance/", "crates/cloakroom/src/testing/promises/"];
 
+/// Where a line of a table is a test.
+const TARGETS: &str = "fuzz/tests/";
+
 pub(crate) fn write() -> Result {
     let root = root();
     let page = Matrix::of(&root)?.page();
@@ -294,13 +297,19 @@ fn ids_of(line: &str) -> Option<Vec<String>> {
 }
 
 /// The name of the test that begins here: comments and attributes, one of which makes it a test, and
-/// then the function; or a suite that is run as one test. A check of the suites needs no attribute.
+/// then the function; or a suite that is run as one test, or a line of a table of fuzzing targets, each
+/// of which is a test over its corpus. A check of the suites needs no attribute.
 /// A test that is left out proves nothing.
 fn name_of(lines: &[&str], file: &str) -> Option<String> {
     let mut is_test = is_in_a_suite(file);
     if lines.first().is_some_and(|line| line.contains("_suite!(")) {
         let named = lines.iter().take(2).find_map(|line| line.split_once("in one test "));
         return named.and_then(|(_, name)| Some(name.split_once(',')?.0.to_owned()));
+    }
+    if file.starts_with(TARGETS)
+        && let Some((name, _)) = lines.first().and_then(|line| line.split_once("(\""))
+    {
+        return Some(name.to_owned());
     }
     for line in lines {
         if line.starts_with("#[") {
@@ -441,6 +450,9 @@ mod tests {
             assert_eq!(proofs[0].as_ref().unwrap().name, "all_hold");
         }
         assert!(proofs_of("it.rs", "// Proves R1.\nx::a_suite!(here);")[0].is_err());
+        let target = "// Proves R1.\n    it_holds(\"target\");";
+        assert_eq!(proofs_of("fuzz/tests/corpus.rs", target)[0].as_ref().unwrap().name, "it_holds");
+        assert!(proofs_of("it.rs", target)[0].is_err());
     }
 
     #[test]

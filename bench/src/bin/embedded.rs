@@ -244,10 +244,10 @@ fn sizes(most: usize) {
 /// Says what the table above shows, whatever its figures are.
 const WHAT_GROWS: &str = "
 What a write puts into the file does not depend on the number of sessions: the file is a log. What
-grows is the wait for memory. An operation looks at one slot of a table of all sessions and at one
-record, and what it changed is noted in the queue and in the table of what lies where in the file:
-some ten places. With a thousand sessions the processor's cache has them all; with two million it has
-none, and the tables that lead to the pages are not cached either.";
+grows with that number is the wait for memory, which the reads show alone. An operation looks at one
+slot of a table of all sessions and at one record; what it changed is noted in the queue and, when it
+is written, in the table of what lies where in the file: some ten places. With a thousand sessions the
+processor's cache has them all, with two million none.";
 
 fn slice(store: &EmbeddedStore, ids: &[SessionId], workers: usize, change: &Change) -> Slice {
     let before = cpu();

@@ -143,6 +143,7 @@ async fn of_one_user(sessions: usize) -> (String, String) {
     }
     let steps = Took::new(steps_of_removal(&server));
 
+    let step = |at| if steps.count() == 0 { "-".to_owned() } else { steps.at(at) };
     let median = |mut of: Vec<f64>| {
         of.sort_by(f64::total_cmp);
         format!("{:.0}", of[of.len() / 2])
@@ -153,8 +154,8 @@ async fn of_one_user(sessions: usize) -> (String, String) {
         &median(page),
         &format!("{:.2}", ended.as_secs_f64() * 1e3),
         &format!("{removed} in {:.1} s", gone.as_secs_f64()),
-        &steps.at(500),
-        &steps.at(1000),
+        &step(500),
+        &step(1000),
     ]);
     let of = |when: &str, took: &Took| {
         row([&sessions, &when, &took.count(), &took.at(500), &took.at(990), &took.at(999)])

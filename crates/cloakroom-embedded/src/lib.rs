@@ -27,8 +27,8 @@
 //!    layout, is refused too, with what to do. That a file lacks writes that were acknowledged is
 //!    found as well, with a count beside it.
 //!
-//! What a write costs does not grow with the number of sessions: the file is a log, of which what no
-//! longer counts is dropped in passing.
+//! What a write puts into the file does not grow with the number of sessions: the file is a log, of
+//! which what no longer counts is dropped in passing.
 //!
 //! The folder holds the file `sessions.redb`, the count beside it (`acknowledged`) and `lock`. To copy
 //! it, copy the whole folder while no process has it open.

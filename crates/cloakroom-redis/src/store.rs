@@ -189,8 +189,9 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Nobody waits for it: a fiftieth of the server's time.
-    const UNNOTICED: Self = Self { at_once: 20, rests: 50 };
+    /// Nobody waits for it: less than a hundredth of the server's time, so that of a hundred requests of
+    /// others not one meets it.
+    const UNNOTICED: Self = Self { at_once: 20, rests: 120 };
     /// Somebody does: half of it.
     pub(crate) const AWAITED: Self = Self { at_once: 200, rests: 1 };
     /// A step that took longer waited for the server, and kept nobody else from it.

@@ -84,12 +84,14 @@ impl Engine {
         then: impl FnOnce(),
     ) {
         let mut shards: Vec<_> = self.shards.iter().map(lock).collect();
-        for shard in &mut shards {
-            **shard = Shard::default();
+        // Shard by shard: the tables of one lie in the processor's cache while they fill.
+        let mut of_shard: Vec<Vec<_>> = shards.iter().map(|_| Vec::new()).collect();
+        for (id, packed) in records {
+            of_shard[shard_of(id.tag())].push((id, packed));
         }
         self.anonymous.store(0, Ordering::SeqCst);
-        for (id, packed) in records {
-            shards[shard_of(id.tag())].seed(id, packed, &self.anonymous);
+        for (shard, records) in shards.iter_mut().zip(of_shard) {
+            **shard = Shard::of(records, &self.anonymous);
         }
         then();
     }

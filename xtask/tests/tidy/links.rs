@@ -42,7 +42,7 @@ pub(crate) fn proofs_are_tests(root: &Path) -> Vec<String> {
                 continue;
             }
             let source = std::fs::read_to_string(paper.with_file_name(&target)).unwrap_or_default();
-            let declared = ["fn NAME(", "fn NAME<", "in one test NAME,"];
+            let declared = ["fn NAME(", "fn NAME<", "in one test NAME,", "NAME(\""];
             if !declared.iter().any(|form| source.contains(&form.replace("NAME", name))) {
                 wrong.push(format!("{}: {target} has no test {name}", shown(&paper, root)));
             }

@@ -37,6 +37,14 @@ const IN_SCRIPTS: [(&str, &[&str]); 25] = [
     ("hset", &["K", "f", "v", "g"]),
 ];
 
+/// What else the store asks, outside of scripts.
+pub(crate) type Beside = [(&'static str, &'static [&'static str])];
+/// To know which node serves what, and to ask one to which a slot is on its way.
+pub(crate) const ON_A_CLUSTER: &Beside =
+    &[("cluster|slots", &["CLUSTER", "SLOTS"]), ("asking", &["ASKING"])];
+/// To know that whom they name is a primary.
+pub(crate) const BEHIND_SENTINELS: &Beside = &[("role", &["ROLE"])];
+
 const TRY: &str = "local call = {}
 for i, word in ipairs(ARGV) do call[i] = word == 'K' and KEYS[1] or word end
 local reply = redis.pcall(unpack(call))
@@ -47,6 +55,7 @@ pub(crate) fn permissions(
     user: &str,
     prefix: &str,
     key: &str,
+    beside: &Beside,
 ) -> Result<Finding, Finding> {
     let user = user.to_owned();
     let mut denied = Vec::new();
@@ -71,9 +80,14 @@ pub(crate) fn permissions(
             }
         }
     }
+    for (name, command) in beside {
+        if let Tried::Command = verdict(&server.ask(command)?) {
+            denied.push((*name).to_owned());
+        }
+    }
     if denied.is_empty() {
         // With PING, which was used before; HELLO nobody can be denied.
-        Ok(Finding::AllPermitted { commands: IN_SCRIPTS.len() + asked.len() + 1 })
+        Ok(Finding::AllPermitted { commands: IN_SCRIPTS.len() + asked.len() + beside.len() + 1 })
     } else {
         Err(Finding::CommandsDenied { user, commands: denied })
     }

@@ -82,7 +82,7 @@ pub(crate) fn examine(
     // A replica of a cluster sends away whoever names a key.
     nodes.retain(|node| named.kind != Kind::Cluster || node.duty != Duty::Replica);
     book.each(&mut nodes, |node, found| {
-        found.push(may_do_all(node, &prefix, timeout)?);
+        found.push(may_do_all(node, &prefix, &named.kind, timeout)?);
         Ok(())
     })?;
     book.step(|found| {
@@ -127,14 +127,24 @@ fn fresh_id() -> Option<SessionId> {
     mint.issue_anonymous().ok().map(|issued| issued.id)
 }
 
-fn may_do_all(node: &mut Node, prefix: &Prefix, timeout: Duration) -> Result<Finding, Finding> {
+fn may_do_all(
+    node: &mut Node,
+    prefix: &Prefix,
+    kind: &Kind,
+    timeout: Duration,
+) -> Result<Finding, Finding> {
+    let beside = match kind {
+        Kind::One => &[],
+        Kind::Cluster => permissions::ON_A_CLUSTER,
+        Kind::Sentinels { .. } => permissions::BEHIND_SENTINELS,
+    };
     let user = node.target.user().to_owned();
     let in_cluster = node.duty != Duty::Alone && node.about.is_cluster();
     let mut server = node.server(timeout)?.0;
     for left in (0..if in_cluster { TRIES } else { 1 }).rev() {
         let keys = fresh_id().map_or(Vec::new(), |id| rehearsal::keys(prefix, &id));
         let key = keys.into_iter().next().unwrap_or_else(|| format!("{}:doctor", prefix.as_str()));
-        match permissions::permissions(&mut server, &user, prefix.as_str(), &key)? {
+        match permissions::permissions(&mut server, &user, prefix.as_str(), &key, beside)? {
             Finding::PermissionsUnseen { .. } if left > 0 => {}
             tried => return Ok(tried),
         }

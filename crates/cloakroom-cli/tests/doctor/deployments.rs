@@ -76,23 +76,52 @@ fn a_cluster_in_order_passes_every_step_on_every_node() {
     examine(&cluster.nodes()[0].url(), "cluster.url_of_one");
 }
 
+/// Gives the user `shop` what the docs say, and these commands more.
+fn documented(server: &Server, more: &str) {
+    static OPERATIONS: LazyLock<String> = LazyLock::new(|| text("docs/operations.md"));
+    assert!(OPERATIONS.contains(&format!("`{more}`")), "the docs don't say {more}");
+    let rule = OPERATIONS.lines().find(|line| line.starts_with("ACL SETUSER shop ")).unwrap();
+    let rule = format!("{rule} {more}");
+    assert_eq!(server.command(&rule.split(' ').collect::<Vec<_>>()).error(), None);
+}
+
 // Proves R60.
 #[test]
 fn the_documented_acl_is_enough_on_a_cluster_with_what_the_docs_add() {
-    static OPERATIONS: LazyLock<String> = LazyLock::new(|| text("docs/operations.md"));
     let cluster = cluster();
-    assert!(OPERATIONS.contains("`+cluster|slots +asking` on a cluster"));
     for node in cluster.nodes() {
-        let rule = OPERATIONS.lines().find(|line| line.starts_with("ACL SETUSER shop ")).unwrap();
-        let rule = format!("{rule} +cluster|slots +asking");
-        let said = node.command(&rule.split(' ').collect::<Vec<_>>());
-        // Redis 6.2 knows no parts of commands that were not there then.
-        assert_eq!(said.error(), None);
+        documented(node, "+cluster|slots +asking");
     }
     let url = cluster.url().replace("://", "://shop:PASSWORD@");
     let report = examine_with(&url, "permissions.all", &["--prefix", "shop"], &[]);
     report.find("rehearsal.done");
     no_keys(cluster.nodes());
+    for node in cluster.nodes() {
+        assert_eq!(node.command(&["ACL", "LOG"]).list(), vec![]);
+        node.command(&["ACL", "SETUSER", "shop", "-asking"]);
+    }
+    let code = "permissions.commands_denied";
+    let report = examine_with(&url, code, &["--prefix", "shop"], &[]);
+    assert_eq!(report.find(code)["details"]["commands"], serde_json::json!(["asking"]));
+}
+
+// Proves R60.
+#[test]
+fn the_documented_acl_is_enough_behind_sentinels_with_what_the_docs_add() {
+    let sentinels = Sentinels::start();
+    for server in sentinels.servers() {
+        documented(server, "+role");
+    }
+    let url = sentinels.url().replace("://", "://shop:PASSWORD@");
+    let report = examine_with(&url, "permissions.all", &["--prefix", "shop"], &[]);
+    report.find("rehearsal.done");
+    for server in sentinels.servers() {
+        assert_eq!(server.command(&["ACL", "LOG"]).list(), vec![]);
+        server.command(&["ACL", "SETUSER", "shop", "-role"]);
+    }
+    let code = "permissions.commands_denied";
+    let report = examine_with(&url, code, &["--prefix", "shop"], &[]);
+    assert_eq!(report.find(code)["details"]["commands"], serde_json::json!(["role"]));
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn two_on(server: &Server, args: &[&str]) -> [Program; 2] {
 }
 
 /// The bytes of base64url without padding.
-fn decoded(token: &str) -> Vec<u8> {
+pub(crate) fn decoded(token: &str) -> Vec<u8> {
     let alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     let mut bits = 0_u32;
     let mut held = 0;
@@ -253,6 +253,40 @@ fn a_logout_leaves_no_cookie_and_asks_the_browser_to_forget() {
     });
 }
 
+// Proves R72.
+#[test]
+fn another_browser_or_network_is_told_and_ends_nothing() {
+    const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0";
+    const EDGE: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like \
+                        Gecko) Chrome/142.0.0.0 Safari/537.36 Edg/142.0.0.0";
+    let demo = serve(&["--trust-proxy", "127.0.0.1"], &[("SECRET_KEY", KEY)]);
+    let mut browser = Browser::at(demo.addr());
+    let by = |request: Request, agent: &str, from: &str| {
+        request.header("User-Agent", agent).header("X-Forwarded-For", from)
+    };
+    let own = format!("http://{}", demo.addr());
+    let login = Request::post(demo.addr(), "/login").header("Origin", &own).form("username=alice");
+    assert_eq!(browser.send(by(login, FIREFOX, "203.0.113.7")).status, 303);
+    for (visits, agent, from) in [
+        (1, FIREFOX, "203.0.113.9"),
+        (2, EDGE, "203.0.113.7"),
+        (3, FIREFOX, "198.51.100.1"),
+        (4, EDGE, "198.51.100.1"),
+    ] {
+        let page = browser.send(by(Request::get(demo.addr(), "/"), agent, from));
+        assert_eq!(seen(&page), somebody("alice", visits), "{agent} {from}");
+    }
+    demo.terminate();
+    let log = demo.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("client_changed")).collect();
+    assert_eq!(told.len(), 3, "{log}");
+    for (line, what) in
+        told.iter().zip(["[Browser, System]", "[Network]", "[Browser, System, Network]"])
+    {
+        assert!(line.contains(what) && !line.contains("198.51"), "{line}");
+    }
+}
+
 // Proves R34.
 #[test]
 fn every_page_that_knows_its_visitor_has_the_way_out() {
@@ -326,12 +360,19 @@ fn of_four_hundred_requests_none_from_another_site_changes_anything() {
     assert!(cases >= 400, "{cases}");
 }
 
-/// A cache as simple as RFC 9111 lets one be: it keeps what is not forbidden to be kept, and parts
-/// what it keeps by the headers that `Vary` names.
+/// A cache as simple as RFC 9111 lets one be: it keeps what is not forbidden to be kept.
 struct Cache {
+    vary: Vary,
     demo: std::net::SocketAddr,
     kept: BTreeMap<(String, Vec<String>), (Vec<String>, Response)>,
     hits: usize,
+}
+
+/// Whether a cache parts what it keeps by the headers that `Vary` names. Some do not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Vary {
+    Honoured,
+    Ignored,
 }
 
 impl Cache {
@@ -356,7 +397,11 @@ impl Cache {
         let control = response.headers("Cache-Control").join(",");
         if !control.contains("no-store") && !control.contains("private") {
             let vary = response.headers("Vary").join(",").to_ascii_lowercase();
-            let vary: Vec<String> = vary.split(',').map(|name| name.trim().to_owned()).collect();
+            let mut vary: Vec<String> =
+                vary.split(',').map(|name| name.trim().to_owned()).collect();
+            if self.vary == Vary::Ignored {
+                vary.clear();
+            }
             let values = sent(&vary);
             self.kept.insert((target.to_owned(), vary), (values, response.clone()));
         }
@@ -367,8 +412,14 @@ impl Cache {
 // Proves R51, CVE-2023-30861.
 #[test]
 fn behind_a_cache_that_keeps_all_it_may_nobody_sees_anybody_else() {
+    for vary in [Vary::Honoured, Vary::Ignored] {
+        behind_a_cache(vary);
+    }
+}
+
+fn behind_a_cache(vary: Vary) {
     let demo = on_memory();
-    let mut cache = Cache { demo: demo.addr(), kept: BTreeMap::new(), hits: 0 };
+    let mut cache = Cache { vary, demo: demo.addr(), kept: BTreeMap::new(), hits: 0 };
     let mut alice = logged_in_at(demo.addr(), "alice-a");
     let mut bob = logged_in_at(demo.addr(), "bob-b");
     let mut nobody = Browser::at(demo.addr());

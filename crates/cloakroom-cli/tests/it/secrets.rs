@@ -1,7 +1,7 @@
 //! No token, key, password or typed text in the log, the store or a page; and no lines of somebody
 //! else's in the log.
 
-use testbed::{Browser, Request, Server};
+use testbed::{Browser, Program, Request, Server};
 
 use crate::demo::*;
 
@@ -121,6 +121,159 @@ fn every_question_to_the_store_is_a_span_with_the_session_and_nothing_else() {
     assert_eq!(seen[..3], expected, "{log}");
     assert_eq!(seen[3..], ["log_in unavailable "], "{log}");
     assert!(!log.contains("alice"), "{log}");
+}
+
+/// What a demo keeps, wherever that is.
+enum Kept<'a> {
+    Nowhere,
+    In(&'a std::path::Path),
+    At(&'a Server),
+}
+
+impl Kept<'_> {
+    fn dump(&self) -> Vec<u8> {
+        match self {
+            Self::Nowhere => Vec::new(),
+            Self::In(folder) => files_of(folder),
+            Self::At(server) => [server.dump(), server.log().into_bytes()].concat(),
+        }
+    }
+}
+
+/// All that stands in the files of a folder.
+pub(crate) fn files_of(folder: &std::path::Path) -> Vec<u8> {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let files = files.filter(|file| file.is_file());
+    files.flat_map(|file| std::fs::read(file).unwrap()).collect()
+}
+
+pub(crate) fn holds(bytes: &[u8], what: &[u8]) -> bool {
+    // Each byte as a character: text is searched quicker than windows of bytes.
+    let text = |bytes: &[u8]| bytes.iter().copied().map(char::from).collect::<String>();
+    text(bytes).contains(&text(what))
+}
+
+/// A token as somebody may have written it: as it is, a good part of it, percent-encoded, in hex and
+/// base64, and the bytes that it stands for, likewise.
+fn forms_of(token: &str) -> Vec<Vec<u8>> {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let percent = |part: &str| part.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let bytes = crate::matrix::decoded(token);
+    let (secret, seal) = bytes.split_at(32);
+    let mut forms = vec![token[..20].into(), token[43..63].into(), secret.to_vec(), seal.to_vec()];
+    for text in [
+        percent(&token[..20]),
+        percent(&token[..20]).to_lowercase(),
+        hex(&token.as_bytes()[..20]),
+        hex(&token.as_bytes()[..20]).to_uppercase(),
+        hex(secret),
+        hex(secret).to_uppercase(),
+        token[..40].replace('-', "+").replace('_', "/"),
+        token.chars().rev().take(20).collect(),
+        format!("{:?}", &token.as_bytes()[..12]),
+        format!("{:?}", &secret[..12]),
+    ] {
+        forms.push(text.trim_matches(['[', ']']).as_bytes().to_vec());
+    }
+    forms
+}
+
+/// Every kind of request that there is, and every `Set-Cookie` line that came of it; what else was
+/// answered is added to `answered`.
+fn a_full_run(demo: &Program, answered: &mut Vec<u8>) -> Vec<String> {
+    let mut tokens = Vec::new();
+    let mut keep = |response: testbed::Response| {
+        tokens.extend(response.set_cookies().into_iter().map(|set| set.value));
+        answered.extend_from_slice(&response.body);
+        let other = |name: &str| !name.eq_ignore_ascii_case("set-cookie");
+        for (_, value) in response.headers.iter().filter(|(name, _)| other(name)) {
+            answered.extend_from_slice(value);
+        }
+    };
+    for name in ["alice", "bob"] {
+        let mut browser = Browser::at(demo.addr());
+        let mut phone = Browser::at(demo.addr());
+        keep(phone.post_form("/login", &format!("username={name}&remember=on")));
+        for _ in 0..3 {
+            keep(browser.post_form("/login", &username(name)));
+            for target in
+                ["/", "/login", "/devices", "/about", "/logout?ask", "/nothing", "/metrics"]
+            {
+                keep(browser.get(target));
+            }
+        }
+        let cookie = browser.jar.header("/").unwrap();
+        let with_cookie = |request: Request| request.header("Cookie", &cookie).send();
+        keep(with_cookie(Request::head(demo.addr(), "/")));
+        keep(with_cookie(Request::new(demo.addr(), "DELETE", "/")));
+        keep(with_cookie(Request::post(demo.addr(), "/login").form("username=")));
+        keep(with_cookie(Request::post(demo.addr(), "/login").form(&"x".repeat(10_000))));
+        keep(with_cookie(Request::post(demo.addr(), "/logout").header("Origin", "null")));
+        keep(with_cookie(Request::get(demo.addr(), "/").header("X-Big", &"x".repeat(20_000))));
+        // Twice is nobody, and says so in the log.
+        keep(
+            Request::get(demo.addr(), "/").header("Cookie", &format!("{cookie}; {cookie}")).send(),
+        );
+        // Where no token belongs.
+        let token = token(&browser);
+        keep(Request::get(demo.addr(), "/").header("Authorization", &token).send());
+        keep(Request::get(demo.addr(), &format!("/?t={token}")).send());
+        keep(browser.post_form("/language", "to=ja&back=/"));
+        keep(browser.post_form("/devices/end-others", ""));
+        keep(phone.get("/"));
+        keep(phone.post_form("/login", &username(name)));
+        let former = browser.clone();
+        keep(browser.post_form("/logout", ""));
+        keep(former.clone().get("/"));
+        keep(former.clone().post_form("/logout", ""));
+    }
+    tokens.retain(|value| value.len() > 80);
+    tokens
+}
+
+/// Every token that was issued, in every form, in all that a service leaves behind.
+// Proves R8, R56, R61, CVE-2016-11072.
+#[test]
+fn of_every_token_that_was_issued_nothing_is_left_anywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let trace = ("RUST_LOG", "trace");
+    for (kept, demo) in [
+        (Kept::Nowhere, serve(&[], &[("SECRET_KEY", KEY), trace])),
+        (Kept::In(folder.path()), in_folder(folder.path(), &[("SECRET_KEY", KEY), trace])),
+        (
+            Kept::At(&server),
+            serve(
+                &["--log-format", "json"],
+                &[("SECRET_KEY", KEY), ("REDIS_URL", &server.url()), trace],
+            ),
+        ),
+    ] {
+        let mut answered = Vec::new();
+        let tokens = a_full_run(&demo, &mut answered);
+        assert!(tokens.len() >= 10, "{}", tokens.len());
+        let process = |what: &str| std::fs::read(format!("/proc/{}/{what}", demo.pid())).unwrap();
+        let arguments = [process("cmdline"), process("environ")].concat();
+        let running = kept.dump();
+        demo.terminate();
+        let log = demo.log().into_bytes();
+        assert!(holds(&log, b"logged_in") && holds(&log, b"logged_out"));
+        let ended = kept.dump();
+        for (place, bytes) in [
+            ("an answer", &answered),
+            ("the process", &arguments),
+            ("the store", &running),
+            ("the store afterwards", &ended),
+            ("the log", &log),
+        ] {
+            // The address that held one was the test's own, and is in no line of the log.
+            for (number, token) in tokens.iter().enumerate() {
+                for (form, part) in forms_of(token).into_iter().enumerate() {
+                    assert!(!holds(bytes, &part), "token {number} in {place}, form {form}");
+                }
+            }
+        }
+    }
 }
 
 // Proves R63.

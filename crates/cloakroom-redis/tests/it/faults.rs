@@ -47,7 +47,7 @@ async fn a_frozen_server_costs_a_request_its_patience_once() {
 
 /// Nobody waits for anybody else's patience: not for the server, and not for a place among the calls
 /// that may be under way.
-// Proves F3, T8, R66.
+// Proves F3, R66.
 #[tokio::test(flavor = "multi_thread")]
 async fn all_who_meet_a_frozen_server_wait_at_once_and_once() {
     const PATIENCE: Duration = Duration::from_secs(2);

@@ -133,14 +133,20 @@ impl Shard {
         answer
     }
 
-    pub(super) fn seed(&mut self, id: SessionId, packed: Packed, anonymous: &AtomicUsize) {
-        anonymous.fetch_add(packed.is_anonymous().into(), Ordering::SeqCst);
-        if let Some(until) = packed.indexed_until() {
-            self.enter_index(id, until);
+    /// With these records.
+    pub(super) fn of(records: Vec<(SessionId, Packed)>, anonymous: &AtomicUsize) -> Self {
+        let mut shard = Self { records: HashMap::with_capacity(records.len()), ..Self::default() };
+        for (id, packed) in records {
+            anonymous.fetch_add(packed.is_anonymous().into(), Ordering::SeqCst);
+            if let Some(until) = packed.indexed_until() {
+                shard.enter_index(id, until);
+            }
+            let due = packed.expires_at();
+            shard.records.insert(id, Slot { packed, due });
         }
-        let due = packed.expires_at();
-        self.expiring.insert((due, id));
-        self.records.insert(id, Slot { packed, due });
+        // Made at once, its nodes are full.
+        shard.expiring = shard.records.iter().map(|(id, slot)| (slot.due, *id)).collect();
+        shard
     }
 
     pub(super) fn find(
