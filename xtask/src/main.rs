@@ -7,6 +7,7 @@ mod python;
 mod apt;
 mod servers;
 mod browser;
+mod counts;
 mod extras;
 mod test;
 mod dependencies;
@@ -28,6 +29,8 @@ usage: cargo xtask <command>
   security-matrix          write docs/security.md: which test proves which requirement
   servers                  find or fetch the test servers, print the variables that point to them;
                            to run tests by hand: export $(cargo xtask servers)
+  counts                   how many instructions the pieces of a request take (`test` does it too)
+  counts --renew           write them into pieces/counts.txt
   screenshots              pictures of every page of the demo, into target/screenshots
   bench [--quick]          the tutorial's page beside its peers, its figures to reach, what sessions cost
                            in Redis; an hour (quick: some minutes), and replaces docs/performance.md
@@ -61,6 +64,8 @@ fn main() -> ExitCode {
         ["security-matrix"] => security::write(),
         ["screenshots"] => test::screenshots(),
         ["servers"] => servers::print(),
+        ["counts"] => test::counts(),
+        ["counts", "--renew"] => test::renew_counts(),
         ["bench", flags @ ..] if flags.iter().all(|flag| flag.starts_with("--")) => {
             bench::pages(flags)
         }

@@ -4,13 +4,14 @@ use std::process::Command;
 use std::time::Instant;
 
 use crate::browser;
+use crate::counts::{self, Counted};
 use crate::extras;
 use crate::servers::{self, Servers};
 use crate::step::{Result, ask, cargo, root, run, say};
 
 pub(crate) fn everything() -> Result {
     let start = Instant::now();
-    let servers = servers()?;
+    let mut servers = servers()?;
     // One failing suite does not hide what the other has to say.
     let tests = suite(&servers, Scope::Everything, &[]);
     let range = on_the_other_servers(&servers);
@@ -18,7 +19,32 @@ pub(crate) fn everything() -> Result {
         cargo().args(["test", "--workspace", "--all-features", "--doc"]),
         &servers,
     ));
-    finish(start, &servers, &[("tests", tests), ("tests of the range", range), ("doc tests", docs)])
+    let counts = counts::hold(&servers).map(|counted| left_out(counted, &mut servers));
+    let suites = [
+        ("tests", tests),
+        ("tests of the range", range),
+        ("doc tests", docs),
+        ("instruction counts", counts),
+    ];
+    finish(start, &servers, &suites)
+}
+
+fn left_out(counted: Counted, servers: &mut Servers) {
+    if let Counted::LeftOut(reason) = counted {
+        say(format!("LEFT OUT: {reason}"));
+        servers.left_out.push(reason);
+    }
+}
+
+pub(crate) fn counts() -> Result {
+    let start = Instant::now();
+    let mut servers = servers::find_or_fetch()?;
+    let counts = counts::hold(&servers).map(|counted| left_out(counted, &mut servers));
+    finish(start, &servers, &[("instruction counts", counts)])
+}
+
+pub(crate) fn renew_counts() -> Result {
+    counts::renew(&servers::find_or_fetch()?)
 }
 
 pub(crate) fn only(words: &[&str]) -> Result {

@@ -53,6 +53,6 @@ impl Round {
 }
 
 async fn ask(line: &Line, question: &Pipeline) -> Result<Value, RedisError> {
-    let mut answers = line.connection().await?.ask(question).await?;
+    let mut answers = line.connection().await?.ask_all(question).await?;
     answers.pop().ok_or_else(|| std::io::Error::other("no answer").into())
 }

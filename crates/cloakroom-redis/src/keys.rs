@@ -1,11 +1,21 @@
 //! The names of the keys. The tag stands in literal braces, so that all keys of a script lie in one
 //! slot of a cluster.
 
+use std::fmt::{self, Write};
+
 use cloakroom::{Prefix, SessionId, Tag};
 
 /// The hash of a session.
 pub(crate) fn session(prefix: &Prefix, id: &SessionId) -> String {
-    format!("{}:{{{}}}:session:{id}", prefix.as_str(), id.tag())
+    key(format_args!("{}:{{{}}}:session:{id}", prefix.as_str(), id.tag()))
+}
+
+/// Every call makes some, and none is longer than this room.
+fn key(key: fmt::Arguments<'_>) -> String {
+    let mut text = String::with_capacity(128);
+    // Writing into a string can't fail.
+    let _ = text.write_fmt(key);
+    text
 }
 
 /// The index of the user to whom the session belongs; none for an anonymous one.
@@ -18,7 +28,7 @@ pub(crate) fn index(prefix: &Prefix, id: &SessionId) -> Option<String> {
 
 /// The index of the user with this tag.
 pub(crate) fn index_of(prefix: &Prefix, tag: Tag) -> String {
-    format!("{}:{{{tag}}}:user", prefix.as_str())
+    key(format_args!("{}:{{{tag}}}:user", prefix.as_str()))
 }
 
 /// What left that index all at once, and waits to be removed.

@@ -37,6 +37,7 @@ mod wire;
 mod answers;
 mod start;
 mod meters;
+mod gather;
 mod line;
 mod flight;
 mod asking;

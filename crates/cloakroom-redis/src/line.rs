@@ -12,19 +12,27 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::SockRef;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion,
-    PushInfo, PushKind, RedisError, Value,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion,
+    PushInfo, PushKind, RedisConnectionInfo, RedisError, Value,
 };
+use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
+use crate::gather::{Gathering, OneMore, Waiting};
 use crate::meters::Meters;
 use crate::settings::{Backoff, Credentials};
 use crate::start::{Survey, Who};
 
 /// A peer that acknowledges or answers nothing for so long is gone, and the connection is made anew.
 const SILENT_FOR: Duration = Duration::from_secs(2);
+
+/// How many requests can leave together, and how many bytes before they are written.
+const TOGETHER: usize = 1024;
+const BYTES_TOGETHER: usize = 64 * 1024;
 
 /// How lines to the servers of one store are made.
 #[derive(Clone)]
@@ -88,14 +96,25 @@ struct Current {
 }
 
 /// One attempt to connect, and what it came to: `None` while it is under way.
-type Attempt = watch::Receiver<Option<Result<Opened, RedisError>>>;
+type Attempt = watch::Receiver<Option<Result<Arc<Opened>, RedisError>>>;
 
-#[derive(Clone)]
 struct Opened {
     connection: MultiplexedConnection,
     /// Which credentials the server was shown last.
-    shown: Arc<AtomicU64>,
-    silence: Arc<Silence>,
+    shown: AtomicU64,
+    waiting: Waiting,
+    silence: Silence,
+    /// What carries the connection, where the client crate doesn't end it by itself.
+    _task: Option<Task>,
+}
+
+/// A task that ends with its owner.
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Since when requests have gone unanswered; `None` after each answer.
@@ -122,34 +141,45 @@ impl Line {
     /// attempt, which goes on if they stop waiting. After a failed attempt the next caller makes
     /// another, which begins after a rest; so the first call after the server's return succeeds.
     pub(crate) async fn connection(&self) -> Result<Connection, RedisError> {
-        let (mut attempt, number) = self.attempt();
+        let (mut attempt, number) = match self.attempt() {
+            Found::Open(opened, number) => return Ok(self.over(opened, number)),
+            Found::Attempt(attempt, number) => (attempt, number),
+        };
         // The task that holds the other end always sends; if the runtime ended it, nobody is left.
         let came_to = match attempt.wait_for(Option::is_some).await {
             Ok(result) => result.clone(),
             Err(_) => None,
         };
         match came_to {
-            Some(Ok(opened)) => {
-                self.show_new_credentials(&opened);
-                let Opened { connection, silence, .. } = opened;
-                Ok(Connection { connection, number, line: self.clone(), silence })
-            }
+            Some(Ok(opened)) => Ok(self.over(opened, number)),
             Some(Err(error)) => Err(error),
             None => Err(RedisError::from(std::io::Error::other("the runtime is shutting down"))),
         }
     }
 
-    fn attempt(&self) -> (Attempt, u64) {
+    fn over(&self, opened: Arc<Opened>, number: u64) -> Connection {
+        self.show_new_credentials(&opened);
+        Connection { opened, number, line: self.clone() }
+    }
+
+    fn attempt(&self) -> Found {
         let mut current = self.lock();
-        let attempt = match &current.attempt {
-            Some(attempt) if is_good(attempt) => attempt.clone(),
-            _ => {
-                current.number += 1;
-                let attempt = self.connect(current.number, current.rests_until);
-                current.attempt.insert(attempt).clone()
-            }
-        };
-        (attempt, current.number)
+        let number = current.number;
+        match &current.attempt {
+            Some(attempt) => match &*attempt.borrow() {
+                Some(Ok(opened)) => return Found::Open(Arc::clone(opened), number),
+                // Its task may have ended without a word, as when its runtime was shut down.
+                None if attempt.has_changed().is_ok() => {
+                    return Found::Attempt(attempt.clone(), number);
+                }
+                None | Some(Err(_)) => {}
+            },
+            None => {}
+        }
+        current.number += 1;
+        let attempt = self.connect(current.number, current.rests_until);
+        current.attempt = Some(attempt.clone());
+        Found::Attempt(attempt, current.number)
     }
 
     fn connect(&self, number: u64, rests_until: Option<Instant>) -> Attempt {
@@ -182,7 +212,7 @@ impl Line {
             if let Some(line) = line.upgrade() {
                 Self(line).tried(opened.is_ok());
             }
-            sender.send_replace(Some(opened));
+            sender.send_replace(Some(opened.map(Arc::new)));
         });
         attempt
     }
@@ -250,11 +280,24 @@ impl Dial {
             None | Some("default") => Who::Default,
             Some(_) => Who::Named,
         };
-        let tcp = TcpSettings::default().set_user_timeout(SILENT_FOR);
-        let client = Client::open(to.set_redis_settings(settings).set_tcp_settings(tcp))?;
         // Our own deadlines stand around every connect and every call.
-        let config = config.set_connection_timeout(None).set_response_timeout(None);
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let config = config
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_pipeline_buffer_size(TOGETHER)
+            .set_write_backpressure_boundary(BYTES_TOGETHER);
+        let waiting = Waiting::default();
+        let (mut connection, task) = match to.addr() {
+            ConnectionAddr::Tcp(host, port) => {
+                let stream = reach(host, *port).await?;
+                gathering(stream, &settings, config, waiting.clone()).await?
+            }
+            _ => {
+                let tcp = TcpSettings::default().set_user_timeout(SILENT_FOR);
+                let client = Client::open(to.set_redis_settings(settings).set_tcp_settings(tcp))?;
+                (client.get_multiplexed_async_connection_with_config(&config).await?, None)
+            }
+        };
         if self.primaries_only {
             let role = connection.send_packed_command(&redis::cmd("ROLE")).await?;
             if !is_primary(&role.extract_error()?) {
@@ -264,9 +307,43 @@ impl Dial {
         if let Some(survey) = &self.survey {
             survey.once(&mut connection, who).await;
         }
-        let silence = Arc::default();
-        Ok(Opened { connection, shown: Arc::new(AtomicU64::new(shown)), silence })
+        let (shown, silence) = (AtomicU64::new(shown), Silence::default());
+        Ok(Opened { connection, shown, waiting, silence, _task: task })
     }
+}
+
+/// The first of the host's addresses that answers.
+async fn reach(host: &str, port: u16) -> std::io::Result<TcpStream> {
+    let mut attempts = JoinSet::new();
+    for address in tokio::net::lookup_host((host, port)).await? {
+        attempts.spawn(TcpStream::connect(address));
+    }
+    let mut failure = std::io::Error::other("the host's name has no address");
+    while let Some(attempt) = attempts.join_next().await {
+        match attempt {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => failure = error,
+            // The runtime is shutting down.
+            Err(_) => {}
+        }
+    }
+    Err(failure)
+}
+
+/// The client crate's connection over a stream that gathers.
+async fn gathering(
+    stream: TcpStream,
+    settings: &RedisConnectionInfo,
+    config: AsyncConnectionConfig,
+    waiting: Waiting,
+) -> Result<(MultiplexedConnection, Option<Task>), RedisError> {
+    // What leaves is complete: there is nothing to wait for.
+    stream.set_nodelay(true)?;
+    SockRef::from(&stream).set_tcp_user_timeout(Some(SILENT_FOR))?;
+    let stream = Gathering::over(stream, waiting);
+    let (connection, driver) =
+        MultiplexedConnection::new_with_config(settings, stream, config).await?;
+    Ok((connection, Some(Task(tokio::spawn(driver).abort_handle()))))
 }
 
 fn is_primary(role: &Value) -> bool {
@@ -278,13 +355,10 @@ fn is_primary(role: &Value) -> bool {
     }
 }
 
-/// Whether it may still connect, or has.
-fn is_good(attempt: &Attempt) -> bool {
-    match &*attempt.borrow() {
-        Some(came_to) => came_to.is_ok(),
-        // Its task ended without a word, as when its runtime was shut down.
-        None => attempt.has_changed().is_ok(),
-    }
+/// What a line has at the moment.
+enum Found {
+    Open(Arc<Opened>, u64),
+    Attempt(Attempt, u64),
 }
 
 impl fmt::Debug for Line {
@@ -296,34 +370,52 @@ impl fmt::Debug for Line {
 
 /// A connection, good for sending until it breaks.
 pub(crate) struct Connection {
-    connection: MultiplexedConnection,
+    opened: Arc<Opened>,
     number: u64,
     line: Line,
-    silence: Arc<Silence>,
 }
 
 impl Connection {
+    /// Sends a command, and returns its answer.
+    pub(crate) async fn ask(&self, command: &Cmd) -> Result<Value, RedisError> {
+        self.line.0.dial.meters.sent(std::iter::once(command));
+        let mut connection = self.opened.connection.clone();
+        let received = |answer: Value| {
+            self.line.0.dial.meters.received(std::slice::from_ref(&answer));
+            answer.extract_error()
+        };
+        self.answer(connection.send_packed_command(command), received).await
+    }
+
     /// Sends commands in one piece, so that nobody's come between, and returns their answers; the
     /// first that is an error instead of all.
-    pub(crate) async fn ask(&mut self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
-        let count = commands.len();
-        let meters = &self.line.0.dial.meters;
-        meters.sent(commands);
+    pub(crate) async fn ask_all(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        self.line.0.dial.meters.sent(commands.cmd_iter());
+        let mut connection = self.opened.connection.clone();
+        let sent = connection.send_packed_commands(commands, 0, commands.len());
+        let received = |answers: Vec<Value>| {
+            self.line.0.dial.meters.received(&answers);
+            answers.into_iter().map(Value::extract_error).collect()
+        };
+        self.answer(sent, received).await
+    }
+
+    async fn answer<T>(
+        &self,
+        sent: impl Future<Output = Result<T, RedisError>>,
+        received: impl Fn(T) -> Result<T, RedisError>,
+    ) -> Result<T, RedisError> {
         tracing::trace!(event = "trip", node = %self.line.addr());
-        let waits = Waits::begin(&self.silence, &self.line, self.number);
-        let answers = self.connection.send_packed_commands(commands, 0, count).await;
+        let waits = Waits::begin(self);
+        let answer = sent.await;
         waits.answered();
-        if let Ok(answers) = &answers {
-            meters.received(answers);
-        }
-        let answers =
-            answers.and_then(|answers| answers.into_iter().map(Value::extract_error).collect());
-        if let Err(error) = &answers
+        let answer = answer.and_then(received);
+        if let Err(error) = &answer
             && error.is_unrecoverable_error()
         {
             self.forget();
         }
-        answers
+        answer
     }
 
     /// It broke, or leads to the wrong server: the next caller makes a new one.
@@ -336,27 +428,26 @@ impl Connection {
 /// may be acknowledged by its peer and never bring an answer again, as in the middle of one that
 /// claims to be longer than it is.
 struct Waits<'a> {
-    silence: &'a Silence,
-    line: &'a Line,
-    number: u64,
+    connection: &'a Connection,
+    _one: OneMore,
 }
 
 impl<'a> Waits<'a> {
-    fn begin(silence: &'a Silence, line: &'a Line, number: u64) -> Self {
-        silence.lock().get_or_insert_with(Instant::now);
-        Self { silence, line, number }
+    fn begin(connection: &'a Connection) -> Self {
+        connection.opened.silence.lock().get_or_insert_with(Instant::now);
+        Self { connection, _one: connection.opened.waiting.one_more() }
     }
 
     fn answered(self) {
-        *self.silence.lock() = None;
+        *self.connection.opened.silence.lock() = None;
     }
 }
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        let since = *self.silence.lock();
+        let since = *self.connection.opened.silence.lock();
         if since.is_some_and(|since| since.elapsed() >= SILENT_FOR) {
-            self.line.forget(self.number);
+            self.connection.forget();
         }
     }
 }

@@ -5,7 +5,7 @@
 //! count would hide it from who asks for an increase.
 
 use metrics::{Counter, Gauge, counter, gauge};
-use redis::{Arg, Cmd, Pipeline, Value};
+use redis::{Arg, Cmd, Value};
 
 const TRIPS: &str = "cloakroom_redis_trips_total";
 const SENT: &str = "cloakroom_redis_sent_bytes_total";
@@ -67,9 +67,9 @@ impl Meters {
     }
 
     /// Commands leave, in one piece.
-    pub(crate) fn sent(&self, commands: &Pipeline) {
+    pub(crate) fn sent<'a>(&self, commands: impl Iterator<Item = &'a Cmd>) {
         self.trips.increment(1);
-        self.sent.increment(commands.cmd_iter().map(length_of).sum());
+        self.sent.increment(commands.map(length_of).sum());
     }
 
     /// Their answers are here.

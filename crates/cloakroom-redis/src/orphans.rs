@@ -120,12 +120,11 @@ async fn look(
         Endless::Tell => "look",
         Endless::Fix => "fix",
     };
-    let call = Call {
-        script: &scripts::ORPHAN,
-        keys: vec![key.clone(), index],
-        arguments: vec![most_bytes.to_string().into_bytes(), endless.into()],
-        lasting: false,
-    };
+    let keys = [key, index];
+    let mut call = Call::of(&scripts::ORPHAN, &keys);
+    call.number(most_bytes);
+    call.text(endless);
+    let [key, _] = keys;
     Ok(Orphan { key, odd: odd(server.call(&call, patience).await?)? })
 }
 

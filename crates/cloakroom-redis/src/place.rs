@@ -16,10 +16,10 @@ pub(crate) enum Place {
 
 impl Place {
     /// The line on which calls of this slot are sent.
-    pub(crate) async fn line(&self, slot: u16) -> Result<Line, RedisError> {
+    pub(crate) async fn line(&self, slot: impl Fn() -> u16) -> Result<Line, RedisError> {
         match self {
             Self::One(line) => Ok(line.clone()),
-            Self::Cluster(cluster) => cluster.line(slot).await,
+            Self::Cluster(cluster) => cluster.line(slot()).await,
             Self::Sentinels(sentinels) => sentinels.line().await,
         }
     }
@@ -27,7 +27,7 @@ impl Place {
     /// The nodes that keep sessions, and their names, in an order that stays.
     pub(crate) async fn nodes(&self) -> Result<Vec<(String, Line)>, RedisError> {
         let nodes = match self {
-            Self::One(_) | Self::Sentinels(_) => vec![self.line(0).await?],
+            Self::One(_) | Self::Sentinels(_) => vec![self.line(|| 0).await?],
             Self::Cluster(cluster) => cluster.primaries().await?,
         };
         let mut nodes: Vec<_> =

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 /// A script and its name by which the server knows it.
 #[derive(Debug)]
 pub struct Script {
-    /// The text, the shared part first.
+    /// The text, the shared parts first.
     pub text: &'static str,
     sha: LazyLock<String>,
 }
@@ -21,7 +21,13 @@ impl Script {
 
 /// Makes a session.
 pub static CREATE: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/create.lua")),
+    text: concat!(
+        include_str!("scripts/session.lua"),
+        "\n",
+        include_str!("scripts/moves.lua"),
+        "\n",
+        include_str!("scripts/create.lua"),
+    ),
     sha: LazyLock::new(|| sha_of(&CREATE)),
 };
 
@@ -33,25 +39,49 @@ pub static APPLY: Script = Script {
 
 /// Ends one session and makes the one that takes its place.
 pub static ROTATE: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/rotate.lua")),
+    text: concat!(
+        include_str!("scripts/session.lua"),
+        "\n",
+        include_str!("scripts/moves.lua"),
+        "\n",
+        include_str!("scripts/rotate.lua"),
+    ),
     sha: LazyLock::new(|| sha_of(&ROTATE)),
 };
 
 /// Ends a session and answers what goes along into the one that a login makes in another slot.
 pub static SEAL: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/seal.lua")),
+    text: concat!(
+        include_str!("scripts/session.lua"),
+        "\n",
+        include_str!("scripts/moves.lua"),
+        "\n",
+        include_str!("scripts/seal.lua"),
+    ),
     sha: LazyLock::new(|| sha_of(&SEAL)),
 };
 
 /// Says whether a login would find room.
 pub static ROOM: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/room.lua")),
+    text: concat!(
+        include_str!("scripts/session.lua"),
+        "\n",
+        include_str!("scripts/moves.lua"),
+        "\n",
+        include_str!("scripts/room.lua"),
+    ),
     sha: LazyLock::new(|| sha_of(&ROOM)),
 };
 
 /// Ends a session.
 pub static END: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/end.lua")),
+    text: concat!(
+        include_str!("scripts/session.lua"),
+        "\n",
+        include_str!("scripts/moves.lua"),
+        "\n",
+        include_str!("scripts/end.lua"),
+    ),
     sha: LazyLock::new(|| sha_of(&END)),
 };
 
@@ -75,7 +105,13 @@ pub static LOOK: Script = Script {
 
 /// Ends sessions of a user, however many.
 pub static END_OF: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/end_of.lua")),
+    text: concat!(
+        include_str!("scripts/session.lua"),
+        "\n",
+        include_str!("scripts/moves.lua"),
+        "\n",
+        include_str!("scripts/end_of.lua"),
+    ),
     sha: LazyLock::new(|| sha_of(&END_OF)),
 };
 
@@ -93,7 +129,13 @@ pub static PEEK: Script = Script {
 
 /// Makes a session that was alive in another store.
 pub static RESTORE: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/restore.lua")),
+    text: concat!(
+        include_str!("scripts/session.lua"),
+        "\n",
+        include_str!("scripts/moves.lua"),
+        "\n",
+        include_str!("scripts/restore.lua"),
+    ),
     sha: LazyLock::new(|| sha_of(&RESTORE)),
 };
 

@@ -128,7 +128,7 @@ impl Sentinels {
         let line = self.line_to(host, *port);
         let mut role = redis::pipe();
         role.cmd("ROLE");
-        let answer = async { line.connection().await?.ask(&role).await };
+        let answer = async { line.connection().await?.ask_all(&role).await };
         match tokio::time::timeout(REACHED_WITHIN, answer).await {
             Ok(answer) => answer.map(|_| line),
             Err(_) => Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into()),

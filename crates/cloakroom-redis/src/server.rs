@@ -138,25 +138,19 @@ impl Server {
 
     pub(crate) async fn call(&self, call: &Call, patience: Patience) -> Result<Value, Failure> {
         let progress = Progress::default();
-        let slot = call.keys.first().map_or(0, |key| slot::of(key));
         let durable = self.durable.filter(|_| call.lasting);
-        let command = |with_text: bool| {
-            let script = call.script;
-            if with_text {
-                call.command("EVAL", script.text)
-            } else {
-                call.command("EVALSHA", script.sha())
-            }
-        };
-        self.within(patience, self.send(slot, command, durable, &progress), &progress).await
+        let send =
+            self.send(|| call.slot(), call.command(), || call.with_text(), durable, &progress);
+        self.within(patience, send, &progress).await
     }
 
     pub(crate) async fn ping(&self, patience: Patience) -> Result<(), Failure> {
         let progress = Progress::default();
         // Any node will do; every time another. Less than COUNT, for random() is less than 1.
-        let slot = (random() * f64::from(slot::COUNT)) as u16;
-        let ping = |_| redis::cmd("PING");
-        self.within(patience, self.send(slot, ping, None, &progress), &progress).await.map(drop)
+        let slot = || (random() * f64::from(slot::COUNT)) as u16;
+        let ping = redis::cmd("PING");
+        let send = self.send(slot, &ping, || ping.clone(), None, &progress);
+        self.within(patience, send, &progress).await.map(drop)
     }
 
     /// The nodes that keep sessions, and their names, in an order that stays.
@@ -173,33 +167,30 @@ impl Server {
         patience: Patience,
     ) -> Result<Value, Failure> {
         let answer = async {
-            let mut connection = node.connection().await?;
-            let mut commands = Pipeline::new();
-            commands.add_command(command.clone());
-            connection.ask(&commands).await
+            let answer = async { node.connection().await?.ask(command).await };
+            answer.await.map_err(|error| Failure::of(Happened::No, error))
         };
-        let answer = async { answer.await.map_err(|error| Failure::of(Happened::No, error)) };
-        let answers = self.within(patience, answer, &Progress::default()).await?;
-        Ok(answers.into_iter().next().unwrap_or(Value::Nil))
+        self.within(patience, answer, &Progress::default()).await
     }
 
     /// Sends a command until it is carried out, refused for good, or may have happened.
     async fn send(
         &self,
-        slot: u16,
-        command: impl Fn(bool) -> Cmd,
+        slot: impl Fn() -> u16,
+        command: &Cmd,
+        with_text: impl Fn() -> Cmd,
         durable: Option<Durable>,
         progress: &Progress,
     ) -> Result<Value, Failure> {
         // The semaphore is never closed.
         let _turn = self.in_flight.acquire().await;
         let _call = self.meters.call();
-        let (mut way, mut with_text, mut tries, mut anew) = (Way::Usual, false, 0, false);
+        let (mut way, mut text, mut tries, mut anew) = (Way::Usual, None, 0, false);
         loop {
             tries += 1;
             let asked = matches!(way, Way::Asked(_));
             let line = match std::mem::replace(&mut way, Way::Usual) {
-                Way::Usual => self.place.line(slot).await,
+                Way::Usual => self.place.line(&slot).await,
                 Way::Moved(line) | Way::Asked(line) => Ok(line),
             };
             let connection = match &line {
@@ -207,7 +198,7 @@ impl Server {
                 Ok(line) => line.connection().await,
                 Err(error) => Err(error.clone()),
             };
-            let (line, mut connection) = match (line, connection) {
+            let (line, connection) = match (line, connection) {
                 (Ok(line), Ok(connection)) => (line, connection),
                 (_, Err(error)) | (Err(error), _) => {
                     if matches!(self.place, Place::One(_)) {
@@ -220,20 +211,16 @@ impl Server {
                 }
             };
 
-            let mut commands = Pipeline::new();
-            if asked {
-                commands.cmd("ASKING");
-            }
-            commands.add_command(command(with_text));
-            if let Some(durable) = durable {
-                commands
-                    .cmd("WAIT")
-                    .arg(durable.replicas.get())
-                    .arg(durable.within.as_millis() as u64);
-            }
             progress.sent.store(true, Ordering::SeqCst);
-            let error = match connection.ask(&commands).await {
-                Ok(answers) => return answered(answers, asked, durable),
+            let command = text.as_ref().unwrap_or(command);
+            let answer = if asked || durable.is_some() {
+                let answers = connection.ask_all(&with_company(command, asked, durable)).await;
+                answers.map(|answers| answered(answers, asked, durable))
+            } else {
+                connection.ask(command).await.map(Ok)
+            };
+            let error = match answer {
+                Ok(answer) => return answer,
                 Err(error) => error,
             };
             let Some((happened, next)) = answers::about(&error) else {
@@ -252,10 +239,10 @@ impl Server {
                 Place::One(_) | Place::Sentinels(_) => None,
             };
             match next {
-                Next::WithText if !with_text => with_text = true,
+                Next::WithText if text.is_none() => text = Some(with_text()),
                 Next::Moved(node) => match (&self.place, at(&node)) {
                     (Place::Cluster(cluster), Some(owner)) => {
-                        cluster.learn(slot, owner.clone());
+                        cluster.learn(slot(), owner.clone());
                         way = Way::Moved(owner);
                     }
                     _ => {
@@ -328,6 +315,19 @@ async fn pause(tries: u32) {
     tokio::time::sleep(Backoff::OF_A_CALL.rest(tries)).await;
 }
 
+/// The command with what belongs before and behind it.
+fn with_company(command: &Cmd, asked: bool, durable: Option<Durable>) -> Pipeline {
+    let mut commands = Pipeline::new();
+    if asked {
+        commands.cmd("ASKING");
+    }
+    commands.add_command(command.clone());
+    if let Some(durable) = durable {
+        commands.cmd("WAIT").arg(durable.replicas.get()).arg(durable.within.as_millis() as u64);
+    }
+    commands
+}
+
 /// The answer to the command itself, if enough replicas have it.
 fn answered(answers: Vec<Value>, asked: bool, durable: Option<Durable>) -> Result<Value, Failure> {
     let mut answers = answers.into_iter().skip(usize::from(asked));
@@ -388,17 +388,6 @@ impl Failure {
 
     fn of(happened: Happened, error: RedisError) -> Self {
         Self { happened, reason: error.into() }
-    }
-}
-
-impl Call {
-    fn command(&self, name: &str, script: &str) -> Cmd {
-        let mut command = redis::cmd(name);
-        command.arg(script).arg(self.keys.len()).arg(&self.keys);
-        for argument in &self.arguments {
-            command.arg(&**argument);
-        }
-        command
     }
 }
 

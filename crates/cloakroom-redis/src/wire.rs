@@ -3,6 +3,8 @@
 
 pub(crate) mod users;
 
+use std::fmt::Display;
+
 use cloakroom::change::{Change, Fields, Operation, Writes};
 use cloakroom::records::{Record, Restored};
 use cloakroom::rotation::{Generation, Shown};
@@ -13,56 +15,57 @@ use cloakroom::{
     Client, FieldName, Kept, Life, Lifetime, Limits, Prefix, Refusal, SessionId, Tag, Timestamp,
     Touch, User, WhenFull,
 };
-use redis::Value;
+use redis::{Arg, Cmd, RedisWrite, Value};
 
 use crate::keys;
 use crate::scripts::{self, Script};
+use crate::slot;
 
 mod seal;
 pub(crate) use seal::{Sealed, has_room, room, seal, sealed};
 
-/// A call of a script.
+/// A call of a script, its keys and arguments written straight into the command that is sent.
 pub(crate) struct Call {
-    pub(crate) script: &'static Script,
-    pub(crate) keys: Vec<String>,
-    pub(crate) arguments: Vec<Vec<u8>>,
+    script: &'static Script,
+    command: Cmd,
     /// Whether it is among those that the durable mode lets wait for replicas.
     pub(crate) lasting: bool,
 }
 
 pub(crate) fn create(prefix: &Prefix, new: &Create<'_>) -> Call {
-    let mut arguments = Arguments::default();
-    arguments.life(new.lifetime, new.remembered);
+    let mut call = Call::of(&scripts::CREATE, &keys_of(prefix, new.id));
+    call.lasting = new.login.is_some();
+    call.life(new.lifetime, new.remembered);
     if let Some(login) = &new.login {
-        arguments.login(login);
+        call.login(login);
     }
-    arguments.fields(new.fields);
-    let keys = keys_of(prefix, new.id);
-    let lasting = new.login.is_some();
-    Call { script: &scripts::CREATE, keys, arguments: arguments.0, lasting }
+    call.fields(new.fields);
+    call
 }
 
 pub(crate) fn apply(prefix: &Prefix, apply: &Apply<'_>) -> Call {
-    let mut arguments = Arguments::default();
-    arguments.token(apply.token);
+    let mut call = Call::of(&scripts::APPLY, &keys_of(prefix, apply.id));
+    call.token(apply.token);
     match apply.touch {
-        Touch::Exactly => arguments.text("0"),
-        Touch::AtMostEvery(slack) => arguments.number(slack.as_millis()),
-        Touch::Never => arguments.text("never"),
+        Touch::Exactly => call.text("0"),
+        Touch::AtMostEvery(slack) => call.number(slack.as_millis()),
+        Touch::Never => call.text("never"),
     }
-    arguments.text(match apply.only_if {
+    call.text(match apply.only_if {
         OnlyIf::Alive => "alive",
         OnlyIf::LoggedIn => "logged-in",
     });
-    arguments.limits(apply.limits);
-    let Change { writes, operation } = apply.change;
-    arguments.writes(writes);
-    match operation {
-        None => arguments.text("read"),
-        Some(operation) => arguments.operation(operation),
+    // A read ends here.
+    if !apply.change.is_read() {
+        let Change { writes, operation } = apply.change;
+        call.limits(apply.limits);
+        call.writes(writes);
+        match operation {
+            None => call.text("read"),
+            Some(operation) => call.operation(operation),
+        }
     }
-    let keys = keys_of(prefix, apply.id);
-    Call { script: &scripts::APPLY, keys, arguments: arguments.0, lasting: false }
+    call
 }
 
 pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
@@ -70,77 +73,103 @@ pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
         Tag::Anonymous(_) => "a",
         Tag::User(_) => "u",
     };
-    let mut arguments = Arguments::default();
-    arguments.token(rotate.token);
-    arguments.text(&format!("{}{}", kind(rotate.old), kind(rotate.new)));
-    arguments.limits(rotate.limits);
-    arguments.writes(rotate.writes);
-    match &rotate.why {
-        Why::Renewal => arguments.text("renewal"),
-        Why::Login { login, lifetime, remembered, carried, fields } => {
-            arguments.text("login");
-            arguments.life(*lifetime, *remembered);
-            arguments.login(login);
-            arguments.list(carried.iter().map(|field| field.as_str().as_bytes()));
-            arguments.fields(fields);
-        }
-    }
     let mut keys = vec![keys::session(prefix, rotate.old), keys::session(prefix, rotate.new)];
     keys.extend(keys::index(prefix, rotate.old));
     keys.extend(keys::index(prefix, rotate.new));
-    Call { script: &scripts::ROTATE, keys, arguments: arguments.0, lasting: true }
+    let mut call = Call::of(&scripts::ROTATE, &keys);
+    call.lasting = true;
+    call.token(rotate.token);
+    call.text(&format!("{}{}", kind(rotate.old), kind(rotate.new)));
+    call.limits(rotate.limits);
+    call.writes(rotate.writes);
+    match &rotate.why {
+        Why::Renewal => call.text("renewal"),
+        Why::Login { login, lifetime, remembered, carried, fields } => {
+            call.text("login");
+            call.life(*lifetime, *remembered);
+            call.login(login);
+            call.list(carried.iter().map(|field| field.as_str().as_bytes()));
+            call.fields(fields);
+        }
+    }
+    call
 }
 
 pub(crate) fn end(prefix: &Prefix, id: &SessionId) -> Call {
-    Call { script: &scripts::END, keys: keys_of(prefix, id), arguments: Vec::new(), lasting: true }
+    Call { lasting: true, ..Call::of(&scripts::END, &keys_of(prefix, id)) }
 }
 
 /// Of whatever kind it is, if its id says that it is a user's.
 pub(crate) fn peek(prefix: &Prefix, id: &SessionId) -> Call {
-    Call {
-        script: &scripts::PEEK,
-        keys: keys_of(prefix, id),
-        arguments: Vec::new(),
-        lasting: false,
-    }
+    Call::of(&scripts::PEEK, &keys_of(prefix, id))
 }
 
 pub(crate) fn restore(prefix: &Prefix, record: &Record) -> Call {
     let Record { id, user, life, expires_at, client, fields } = record;
-    let mut arguments = Arguments::default();
-    arguments.number(expires_at.as_millis());
-    arguments.number(life.created.as_millis());
-    arguments.life(life.lifetime, life.remembered);
-    arguments.number(life.last_seen.as_millis());
-    if let Some(user) = user {
-        arguments.text(user.as_str());
-        arguments.client(client.as_ref());
-    }
-    arguments.fields(fields);
     let mut keys = vec![keys::session(prefix, id), keys::note(prefix, id)];
     keys.extend(keys::index(prefix, id));
-    Call { script: &scripts::RESTORE, keys, arguments: arguments.0, lasting: false }
+    let mut call = Call::of(&scripts::RESTORE, &keys);
+    call.number(expires_at.as_millis());
+    call.number(life.created.as_millis());
+    call.life(life.lifetime, life.remembered);
+    call.number(life.last_seen.as_millis());
+    if let Some(user) = user {
+        call.text(user.as_str());
+        call.client(client.as_ref());
+    }
+    call.fields(fields);
+    call
 }
 
 fn keys_of(prefix: &Prefix, id: &SessionId) -> Vec<String> {
     std::iter::once(keys::session(prefix, id)).chain(keys::index(prefix, id)).collect()
 }
 
-#[derive(Default)]
-struct Arguments(Vec<Vec<u8>>);
-
-impl Arguments {
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.0.push(bytes.to_vec());
+impl Call {
+    /// Without arguments yet, and not lasting.
+    pub(crate) fn of(script: &'static Script, keys: &[String]) -> Self {
+        // Room for what most calls hold.
+        let mut command = Cmd::with_capacity(16, 384);
+        command.arg("EVALSHA").arg(script.sha()).arg(keys.len()).arg(keys);
+        Self { script, command, lasting: false }
     }
 
-    fn text(&mut self, text: &str) {
+    /// As it is sent to a server that knows the script.
+    pub(crate) fn command(&self) -> &Cmd {
+        &self.command
+    }
+
+    /// As it is sent to one that doesn't.
+    pub(crate) fn with_text(&self) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(self.script.text);
+        for argument in self.command.args_iter().skip(2) {
+            if let Arg::Simple(bytes) = argument {
+                command.arg(bytes);
+            }
+        }
+        command
+    }
+
+    /// The slot of its keys.
+    pub(crate) fn slot(&self) -> u16 {
+        match self.command.args_iter().nth(3) {
+            Some(Arg::Simple(key)) => std::str::from_utf8(key).map_or(0, slot::of),
+            _ => 0,
+        }
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.command.arg(bytes);
+    }
+
+    pub(crate) fn text(&mut self, text: &str) {
         self.bytes(text.as_bytes());
     }
 
     /// Numbers cross as text: a number of Lua is exact to 2^53 only.
-    fn number(&mut self, number: impl ToString) {
-        self.text(&number.to_string());
+    pub(crate) fn number(&mut self, number: impl Display) {
+        self.command.write_arg_fmt(number);
     }
 
     fn list<'a>(&mut self, items: impl ExactSizeIterator<Item = &'a [u8]>) {
@@ -165,12 +194,11 @@ impl Arguments {
             self.text(name.as_str());
             self.bytes(value);
         }
-        let removes: Vec<&[u8]> = writes
-            .iter()
-            .filter(|(_, value)| value.is_none())
-            .map(|(name, _)| name.as_str().as_bytes())
-            .collect();
-        self.list(removes.into_iter());
+        let removes = writes.iter().filter(|(_, value)| value.is_none());
+        self.number(removes.clone().count());
+        for (name, _) in removes {
+            self.text(name.as_str());
+        }
     }
 
     fn token(&mut self, token: Option<Shown>) {
@@ -415,7 +443,14 @@ impl Words {
     }
 
     fn number(&mut self) -> Result<u64, Garbled> {
-        self.text()?.parse().map_err(|_| Garbled("no number"))
+        let number = match self.words.next() {
+            Some(Value::Int(number)) => u64::try_from(number).ok(),
+            Some(Value::BulkString(text)) => {
+                std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok())
+            }
+            _ => None,
+        };
+        number.ok_or(Garbled("no number"))
     }
 
     fn time(&mut self) -> Result<Timestamp, Garbled> {
@@ -426,20 +461,26 @@ impl Words {
         let now = self.time()?;
         let expires_at = self.time()?;
         let answer = self.next().ok_or(Garbled("too short"))?.map(Kept);
-        let (mut life, mut user, mut fields) = (None, None, Fields::new());
-        let (mut client, mut next_token) = (None, None);
-        while let Some(name) = self.next() {
+        let Some(Value::Array(flat)) = self.words.next() else { return Err(Garbled("no fields")) };
+        let next_token = match self.words.next() {
+            None => None,
+            Some(Value::BulkString(next)) => {
+                let next = std::str::from_utf8(&next).ok().and_then(|next| next.parse().ok());
+                Some(Generation(next.ok_or(Garbled("no generation"))?))
+            }
+            Some(_) => return Err(Garbled("no generation")),
+        };
+        let mut flat = Words { words: flat.into_iter() };
+        let (mut life, mut user, mut client) = (None, None, None);
+        let mut fields = Fields::new();
+        while let Some(name) = flat.next() {
             let name = name.ok_or(Garbled("a field without a name"))?;
             match &*name {
-                b"~" => life = self.text()?.parse::<Life>().ok(),
-                b"~user" => user = Some(User::new(self.text()?).map_err(|_| Garbled("no user"))?),
-                b"~next" => {
-                    let next = self.text()?.parse().map_err(|_| Garbled("no generation"))?;
-                    next_token = Some(Generation(next));
-                }
-                b"~client" => client = Some(Client::from_text(&self.text()?)),
+                b"~" => life = flat.text()?.parse::<Life>().ok(),
+                b"~user" => user = Some(User::new(flat.text()?).map_err(|_| Garbled("no user"))?),
+                b"~client" => client = Some(Client::from_text(&flat.text()?)),
                 _ => {
-                    let value = self.bytes()?;
+                    let value = flat.bytes()?;
                     // A name that no application of ours can have written is not handed to one.
                     let name = String::from_utf8(name).ok().and_then(|n| FieldName::named(n).ok());
                     if let Some(name) = name {

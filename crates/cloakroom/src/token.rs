@@ -37,7 +37,7 @@
 
 use std::fmt;
 
-use aes_gcm_siv::aead::{Aead, KeyInit, Payload};
+use aes_gcm_siv::aead::{Aead, AeadInOut, KeyInit, Payload};
 use aes_gcm_siv::{Aes256GcmSiv, Nonce};
 use data_encoding::BASE64URL_NOPAD;
 use hkdf::Hkdf;
@@ -169,7 +169,7 @@ impl SessionId {
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.hash())
+        write_base64::<43>(&self.hash, f)
     }
 }
 
@@ -209,7 +209,7 @@ impl Tag {
 
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64URL_NOPAD.encode(self.parts().1))
+        write_base64::<22>(self.parts().1, f)
     }
 }
 
@@ -473,19 +473,25 @@ impl TokenMint {
         if presented.len() != BASE64URL_NOPAD.encode_len(SECRET + seal) {
             return None;
         }
-        let bytes = Zeroizing::new(BASE64URL_NOPAD.decode(presented).ok()?);
-        let (secret, seal) = bytes.split_at_checked(SECRET)?;
-        let secret: Zeroizing<[u8; SECRET]> = Zeroizing::new(secret.try_into().ok()?);
+        // Nothing here is on the heap but what the token is bound to: every request comes this way.
+        let mut bytes = Zeroizing::new([0; SECRET + CLOSED_SEAL]);
+        let bytes = bytes.get_mut(..SECRET + seal)?;
+        BASE64URL_NOPAD.decode_mut(presented, bytes).ok()?;
+        let (secret, seal) = bytes.split_first_chunk::<SECRET>()?;
+        let mut plain = [0; SEALED];
         let plain = match &self.keys {
-            None => seal.to_vec(),
+            None => seal,
             Some(keys) => {
-                let payload = || Payload { msg: seal, aad: &[] };
-                let bound_to = self.bound_to(&secret);
-                keys.keys.iter().find_map(|key| {
-                    cipher(key)
-                        .decrypt(&nonce(&secret), Payload { aad: &bound_to, ..payload() })
-                        .ok()
-                })?
+                let (sealed, mac) = seal.split_first_chunk::<SEALED>()?;
+                let mac: [u8; CLOSED_SEAL - SEALED] = mac.try_into().ok()?;
+                let bound_to = self.bound_to(secret);
+                keys.keys.iter().find(|key| {
+                    plain = *sealed;
+                    let text = plain.as_mut_slice().into();
+                    let (nonce, mac) = (nonce(secret), mac.into());
+                    cipher(key).decrypt_inout_detached(&nonce, &bound_to, text, &mac).is_ok()
+                })?;
+                plain.as_slice()
             }
         };
         let (kind, rest) = plain.split_first()?;
@@ -502,7 +508,7 @@ impl TokenMint {
         // ASCII by the alphabet that was just decoded.
         let text = String::from_utf8(presented.to_vec()).ok()?;
         let token = Token(Zeroizing::new(text));
-        Some(Issued { token, id: self.id(tag, &secret), generation })
+        Some(Issued { token, id: self.id(tag, secret), generation })
     }
 
     /// A mint whose operating system has no randomness left, for tests.
@@ -538,6 +544,14 @@ fn nonce(secret: &[u8; SECRET]) -> Nonce {
     let mut nonce = [0; 12];
     nonce.copy_from_slice(&secret[..12]);
     nonce.into()
+}
+
+/// Bytes whose text has `N` characters, without the heap: every key of every call has two.
+fn write_base64<const N: usize>(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut text = [0; N];
+    BASE64URL_NOPAD.encode_mut(bytes, &mut text);
+    // ASCII by the alphabet.
+    f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
 }
 
 /// SHA-256 over parts that are each preceded by their length, so that no two lists of parts give

@@ -9,13 +9,12 @@ use crate::doctor::wire::{error_in, text_in};
 
 /// What the store's scripts call, on a key that is not there: reads find nothing, removals remove
 /// nothing, `XX` writes only over what there is, and three words are too few for `HSET`.
-const IN_SCRIPTS: [(&str, &[&str]); 26] = [
+const IN_SCRIPTS: [(&str, &[&str]); 25] = [
     ("time", &[]),
     ("exists", &["K"]),
     ("type", &["K"]),
     ("get", &["K"]),
     ("pttl", &["K"]),
-    ("hlen", &["K"]),
     ("hgetall", &["K"]),
     ("hmget", &["K", "f"]),
     ("zcard", &["K"]),

@@ -7,7 +7,7 @@
 --                   refuse), client (empty: not told)
 --       the fields: how many arguments follow, then name and value of each
 --
--- Returns  done NOW EXPIRES PUSHED-OUT (NAME VALUE)...   PUSHED-OUT: ids, parted by spaces
+-- Returns  done NOW EXPIRES PUSHED-OUT FIELDS            PUSHED-OUT: ids, parted by spaces
 --          taken     there is something under that key
 --          full      the user has as many sessions as allowed
 --
@@ -17,9 +17,7 @@ local session = new_life()
 session.key, session.index, session.id = KEYS[1], KEYS[2], id_of(KEYS[1])
 local who = session.index and login()
 session.user, session.client = who and who.user, who and who.client
-session.fields = {}
-local fields = arguments()
-for i = 1, #fields, 2 do session.fields[fields[i]] = fields[i + 1] end
+session.fields = arguments()
 
 if redis.call('EXISTS', session.key) == 1 then return { 'taken' } end
 local out = {}

@@ -23,12 +23,11 @@ local expires = tonumber(argument())
 local session = {
   key = KEYS[1], index = KEYS[3], id = id_of(KEYS[1]),
   created = tonumber(argument()), absolute = tonumber(argument()), idle = tonumber(argument()),
-  cookie = argument(), seen = tonumber(argument()), rest = '', fields = {},
+  cookie = argument(), seen = tonumber(argument()), rest = '',
 }
 session.user = session.index and argument()
 session.client = session.index and told(argument())
-local fields = arguments()
-for i = 1, #fields, 2 do session.fields[fields[i]] = fields[i + 1] end
+session.fields = arguments()
 
 if redis.call('EXISTS', session.key) == 1 then
   looks_only = true

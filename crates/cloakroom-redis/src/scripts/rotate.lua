@@ -16,7 +16,7 @@
 --                     carried: how many arguments follow, then the names that a login keeps
 --                     fields: how many arguments follow, then name and value of each
 --
--- Returns  done NOW EXPIRES PUSHED-OUT (NAME VALUE)...   PUSHED-OUT: ids, parted by spaces
+-- Returns  done NOW EXPIRES PUSHED-OUT FIELDS            PUSHED-OUT: ids, parted by spaces
 --          taken | full | refused WHY [NAME]             nothing was done
 --          stolen                                        the token was, and the old session has been
 --                                                        ended; nothing else was done
@@ -30,29 +30,28 @@ local kinds, limit = argument(), limits()
 local old_index = string.sub(kinds, 1, 1) == 'u' and KEYS[3] or nil
 local new_index = string.sub(kinds, 2, 2) == 'u' and KEYS[#KEYS] or nil
 if redis.call('EXISTS', KEYS[2]) == 1 then return { 'taken' } end
-local old, gone, what = find_for(token, KEYS[1], old_index, limit.fields, 'never')
+local old, gone, what = find_for(token, KEYS[1], old_index, 'never')
 if gone == 'stolen' then return { gone } end
 
-local fields, written = old and old.fields or {}, {}
-local count, bytes = size(fields)
-plain_writes(fields, written)
+local fields = opened(old and old.flat or {})
+plain_writes(fields)
 local why = argument()
 local new, out
 if why == 'renewal' then
   if not old then return { gone, what } end
-  local refused = refusal(count, bytes, fields, written, limit)
+  local refused = refusal(fields, limit)
   if refused then return refused end
   out = {}
   new = {
     created = old.created, absolute = old.absolute, idle = old.idle, cookie = old.cookie,
     rest = old.rest, seen = now, user = old.user, client = old.client,
-    fields = fields,
+    fields = own_fields(fields.flat),
   }
 else
   new = new_life()
   local who = login()
   new.user, new.client = who.user, who.client
-  local kept, refused = taken_along(old, gone, fields, written, count, bytes, limit, who.user)
+  local kept, refused = taken_along(old, gone, fields, limit, who.user)
   if not kept then return refused end
   new.fields = kept
   local ends_old = old or gone == 'newer'

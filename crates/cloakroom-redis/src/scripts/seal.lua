@@ -19,21 +19,17 @@
 
 local token = token_shown()
 local limit = limits()
-local old, gone = find_for(token, KEYS[1], KEYS[2], limit.fields, 'never')
+local old, gone = find_for(token, KEYS[1], KEYS[2], 'never')
 if gone == 'stolen' then return { gone } end
-local fields, written = old and old.fields or {}, {}
-local count, bytes = size(fields)
-plain_writes(fields, written)
+local fields = opened(old and old.flat or {})
+plain_writes(fields)
 -- The same user would have the same slot.
-local kept, refused = taken_along(old, gone, fields, written, count, bytes, limit, nil)
+local kept, refused = taken_along(old, gone, fields, limit, nil)
 if not kept then return refused end
 if old or gone == 'newer' then
   if KEYS[2] then redis.call('ZREM', KEYS[2], id_of(KEYS[1])) end
   leave_marker(KEYS[1])
 end
 local lines = { 'sealed' }
-for name, value in pairs(kept) do
-  lines[#lines + 1] = name
-  lines[#lines + 1] = value
-end
+for _, word in ipairs(kept) do lines[#lines + 1] = word end
 return lines

@@ -1,4 +1,5 @@
--- What the scripts share. It stands before each of them.
+-- What the scripts share. It stands before each of them, and runs with each: so it holds what nearly
+-- all need. What few need stands in moves.lua.
 --
 -- The layout of a session (version 1):
 --   {prefix}:{tag}:session:{id}   HASH   the application's fields, `~` and, for a user, `~user` and
@@ -41,7 +42,8 @@ local function arguments()
   return list
 end
 
--- Milliseconds as text: a plain `tostring` rounds to 14 digits.
+-- Milliseconds as text, for what is kept: a plain `tostring` rounds to 14 digits. Commands and replies
+-- take numbers as they are, exactly.
 local function ms(number) return string.format('%.0f', number) end
 
 -- The token that was presented, where tokens are replaced periodically: the arguments then begin with
@@ -57,8 +59,8 @@ local function token_shown()
   }
 end
 
--- The id of a session is the end of its key.
-local function id_of(key) return string.match(key, '[^:]+$') end
+-- The id of a session is the end of its key: 43 characters.
+local function id_of(key) return string.sub(key, -43) end
 
 local function leave_marker(key)
   -- Never refused by a full server, and so allows what follows. UNLINK would do as well, but after it
@@ -70,11 +72,11 @@ end
 -- An index expires with the last session in it.
 local function expire_with_last(index)
   local last = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')
-  redis.call('PEXPIREAT', index, ms(tonumber(last[2])))
+  redis.call('PEXPIREAT', index, tonumber(last[2]))
 end
 
 local function enter_index(index, id, alive_until)
-  redis.call('ZADD', index, ms(alive_until), id)
+  redis.call('ZADD', index, alive_until, id)
   expire_with_last(index)
 end
 
@@ -99,70 +101,79 @@ end
 -- Whether this script must leave everything as it is.
 local looks_only = false
 
+-- What stands under the key is no session: it is removed. Returns what `find` does.
+local function removed(key, why, what)
+  if not looks_only then redis.call('UNLINK', key) end
+  return nil, why, what
+end
+
 -- What stands under a key. Returns the session, or nil and why there is none: 'unknown', 'ended',
 -- 'newer' (a later layout: left alone), 'damaged' (nothing that we wrote: removed).
 local function find(key, index, most_fields)
-  local function remove(what)
-    if not looks_only then redis.call('UNLINK', what) end
-  end
-  local function damaged(what)
-    remove(key)
-    return nil, 'damaged', what
-  end
-  local size = redis.pcall('HLEN', key)
-  if type(size) == 'table' then
+  local flat = redis.pcall('HGETALL', key)
+  if flat.err then
     if redis.pcall('GET', key) == 'ended' then return nil, 'ended' end
-    return damaged('no hash')
+    return removed(key, 'damaged', 'no hash')
   end
-  if size == 0 then return nil, 'unknown' end
-  if size > math.max(most_fields, 1024) + 4 then return damaged('too many fields') end
+  if #flat == 0 then return nil, 'unknown' end
+  if #flat > 2 * ((most_fields or 1024) + 4) then return removed(key, 'damaged', 'too many fields') end
 
-  local session = { key = key, index = index, id = id_of(key), fields = {} }
-  local flat = redis.call('HGETALL', key)
-  for i = 1, #flat, 2 do session.fields[flat[i]] = flat[i + 1] end
-  local life, user = session.fields['~'], session.fields['~user']
-  session.client, session.token = session.fields['~client'], session.fields['~token']
-  session.fields['~'], session.fields['~user'] = nil, nil
-  session.fields['~client'], session.fields['~token'] = nil, nil
-
-  local layout = life and string.match(life, '^(%d+) ')
-  if layout and layout ~= '1' then return nil, 'newer' end
-  local created, absolute, idle, seen, cookie, rest =
-    string.match(life or '', '^1 (%d+) (%d+) (%d+) (%d+) ([sr])(.*)$')
-  if not created or not (rest == '' or string.match(rest, '^ ')) then return damaged('no life') end
-  if (index ~= nil) ~= (user ~= nil) then return damaged('not of its kind') end
-  session.user, session.cookie, session.rest = user, cookie, rest
-  session.created, session.absolute = tonumber(created), tonumber(absolute)
-  session.idle, session.seen = tonumber(idle), tonumber(created) + tonumber(seen)
-  local idle_fits = session.idle >= 1 and session.idle <= session.absolute
-  -- 400 days; and some 280,000 years, beyond which numbers are not exact.
-  if not idle_fits or session.absolute > 34560000000 or session.seen > 9007199254740992 then
-    return damaged('no life')
-  end
-  if user and (#user < 1 or #user > 64 or string.find(user, '%c')) then return damaged('no user') end
-
-  if now >= session.created + session.absolute then
-    remove(key)
-    return nil, 'unknown'
-  end
-  if index then
-    local score = redis.pcall('ZSCORE', index, session.id)
-    if type(score) == 'table' then
-      remove(index)
-      return damaged('the index is no sorted set')
+  local life, user, client, token = '', nil, nil, nil
+  for i = 1, #flat, 2 do
+    local name = flat[i]
+    if name == '~' then life = flat[i + 1]
+    elseif name == '~user' then user = flat[i + 1]
+    elseif name == '~client' then client = flat[i + 1]
+    elseif name == '~token' then token = flat[i + 1]
     end
-    if not score then
+  end
+  local created, absolute, idle, seen, cookie, rest =
+    string.match(life, '^1 (%d+) (%d+) (%d+) (%d+) ([sr])(.*)$')
+  if not created or not (rest == '' or string.find(rest, '^ ')) then
+    local layout = string.match(life, '^(%d+) ')
+    if layout and layout ~= '1' then return nil, 'newer' end
+    return removed(key, 'damaged', 'no life')
+  end
+  if (index ~= nil) ~= (user ~= nil) then return removed(key, 'damaged', 'not of its kind') end
+  -- Adding makes numbers of them, quicker than `tonumber`.
+  created, absolute, idle, seen = created + 0, absolute + 0, idle + 0, created + seen
+  -- 400 days; and some 280,000 years, beyond which numbers are not exact.
+  if idle < 1 or idle > absolute or absolute > 34560000000 or seen > 9007199254740992 then
+    return removed(key, 'damaged', 'no life')
+  end
+  if user and (#user < 1 or #user > 64 or string.find(user, '%c')) then
+    return removed(key, 'damaged', 'no user')
+  end
+
+  if now >= created + absolute then return removed(key, 'unknown') end
+  local id, indexed = id_of(key), nil
+  if index then
+    indexed = redis.pcall('ZSCORE', index, id)
+    if not indexed then
       if not looks_only then leave_marker(key) end
       return nil, 'ended'
     end
-    session.indexed_until = tonumber(score)
+    if type(indexed) == 'table' then
+      removed(index)
+      return removed(key, 'damaged', 'the index is no sorted set')
+    end
+    indexed = indexed + 0
   end
-  return session
+  -- `flat`: what the hash holds, name after value, as HGETALL answers it.
+  return {
+    key = key, index = index, id = id, flat = flat, user = user, client = client, token = token,
+    created = created, absolute = absolute, idle = idle, seen = seen, cookie = cookie, rest = rest,
+    indexed_until = indexed,
+  }
 end
 
--- What the token that was presented comes to. Notes in the session what to keep and which token to
--- hand out; or returns 'stolen' (somebody else has its successor), or 'ended' (nobody can judge it).
-local function judge(session, token, touch)
+-- As `find`, for who comes with a token: notes in the session what to keep of it and which to hand out.
+-- 'stolen' if somebody else has its successor, and the session has just been ended for that; 'ended' if
+-- nobody can judge it.
+local function find_for(token, key, index, touch)
+  local session, why, what = find(key, index)
+  if not session or not token then return session, why, what end
+
   local kept = session.token or '0 0 used'
   local generation, since, used = string.match(kept, '^(%d+) (%d+) (%a+)')
   local current, issued = tonumber(generation) or 0, tonumber(since) or 0
@@ -180,30 +191,24 @@ local function judge(session, token, touch)
       session.next_token = ms(current)
     end
   elseif token.generation < current - 1 then
-    return came < issued and 'ended' or 'stolen'
+    why = came < issued and 'ended' or 'stolen'
   elseif came - issued > token.grace then
-    if presented then return 'stolen' end
-    if token.every then
+    if presented then
+      why = 'stolen'
+    elseif token.every then
       -- Its successor was lost on the way, and is issued once more.
       issued = age
       session.next_token = ms(current)
     end
   end
-  local keep = string.format('%s %s %s', ms(current), ms(issued), presented and 'used' or 'new')
-  if keep ~= kept then session.new_token = keep end
-end
-
--- As `find`, for who comes with a token; 'stolen' if the session has just been ended for it.
-local function find_for(token, key, index, most_fields, touch)
-  local session, why, what = find(key, index, most_fields)
-  if not session or not token then return session, why, what end
-  why = judge(session, token, touch)
-  if not why then return session end
   if why == 'stolen' then
     if index then redis.call('ZREM', index, session.id) end
     leave_marker(key)
   end
-  return nil, why
+  if why then return nil, why end
+  local keep = string.format('%s %s %s', ms(current), ms(issued), presented and 'used' or 'new')
+  if keep ~= kept then session.new_token = keep end
+  return session
 end
 
 -- When the key expires, to the millisecond. Redis 7 has a command for it; here the time to live is
@@ -225,10 +230,14 @@ local function prolong(session, touch)
     if expires >= expires_at(session, 0) then return expires end
   end
   local expires = expires_at(session, slack)
-  redis.call('PEXPIREAT', session.key, ms(expires))
+  redis.call('PEXPIREAT', session.key, expires)
   if now - session.seen >= seen_every(session) then
     session.seen = now
-    redis.call('HSET', session.key, '~', write_life(session))
+    local life = write_life(session)
+    redis.call('HSET', session.key, '~', life)
+    for i = 1, #session.flat, 2 do
+      if session.flat[i] == '~' then session.flat[i + 1] = life end
+    end
   end
   if session.index and session.indexed_until < expires then
     -- Only now and then: the index knows of more life than the session had.
@@ -245,30 +254,15 @@ local function renew(session, touch)
     -- meanwhile is removed by the last.
     redis.call('PEXPIRE', session.key, '120000')
     redis.call('HSET', session.key, '~token', session.new_token)
-    redis.call('PEXPIREAT', session.key, ms(expires))
+    redis.call('PEXPIREAT', session.key, expires)
   end
   return expires
 end
 
--- The session as a reply: what was done, now, when it expires, the answer, and all fields.
+-- The session as a reply: what was done, now, when it expires, the answer, all that the hash holds, and
+-- perhaps the token to hand out.
 local function reply(outcome, session, expires, answer)
-  local lines = { outcome, ms(now), ms(expires), answer or false, '~', write_life(session) }
-  if session.user then
-    lines[7], lines[8] = '~user', session.user
-  end
-  if session.client then
-    lines[#lines + 1] = '~client'
-    lines[#lines + 1] = session.client
-  end
-  if session.next_token then
-    lines[#lines + 1] = '~next'
-    lines[#lines + 1] = session.next_token
-  end
-  for name, value in pairs(session.fields) do
-    lines[#lines + 1] = name
-    lines[#lines + 1] = value
-  end
-  return lines
+  return { outcome, now, expires, answer or false, session.flat, session.next_token }
 end
 
 -- Redis takes some thousands of arguments at once.
@@ -280,158 +274,70 @@ end
 
 -- What a session may hold, as it stands in the arguments.
 local function limits()
+  return { fields = argument(), value_bytes = argument(), session_bytes = argument() }
+end
+
+-- The application's fields while they are changed: `flat` as HGETALL answers them, `at` where in it the
+-- value of each stands, how many they are and how many bytes of names and values, also `before` the
+-- change; and which were `written`.
+local function opened(flat)
+  local at, count, bytes = {}, 0, 0
+  for i = 2, #flat, 2 do
+    local name = flat[i - 1]
+    if name ~= '~' and name ~= '~user' and name ~= '~client' and name ~= '~token' then
+      at[name] = i
+      count, bytes = count + 1, bytes + #name + #flat[i]
+    end
+  end
   return {
-    fields = tonumber(argument()),
-    value_bytes = tonumber(argument()),
-    session_bytes = tonumber(argument()),
+    flat = flat, at = at, count = count, bytes = bytes, count_before = count, bytes_before = bytes,
+    written = {},
   }
 end
 
--- How much fields hold: how many, and the bytes of names and values.
-local function size(fields)
-  local count, bytes = 0, 0
-  for name, value in pairs(fields) do
-    count, bytes = count + 1, bytes + #name + #value
+-- The one place where a field is changed: set, or without a value removed.
+local function write(fields, name, value)
+  local flat, place = fields.flat, fields.at[name]
+  fields.written[name] = true
+  if place then
+    fields.count, fields.bytes = fields.count - 1, fields.bytes - #name - #flat[place]
+  elseif value then
+    place = #flat + 2
   end
-  return count, bytes
+  if value then
+    flat[place - 1], flat[place], fields.at[name] = name, value, place
+    fields.count, fields.bytes = fields.count + 1, fields.bytes + #name + #value
+  elseif place then
+    -- The last takes its place.
+    local last = #flat
+    flat[place - 1], flat[place] = flat[last - 1], flat[last]
+    fields.at[flat[place - 1]] = place
+    fields.at[name] = nil
+    flat[last - 1], flat[last] = nil, nil
+  end
 end
 
--- Refuses what was added since the fields held `count` and `bytes`, and nothing else: a limit that was
--- lowered later locks nothing up. Returns the refusal, or nil.
-local function refusal(count, bytes, fields, written, limit)
-  if not next(written) then return end
-  for name in pairs(written) do
-    if fields[name] and #fields[name] > limit.value_bytes then
+-- Refuses what was added, and nothing else: a limit that was lowered later locks nothing up. Returns
+-- the refusal, or nil.
+local function refusal(fields, limit)
+  if not next(fields.written) then return end
+  local value_bytes = tonumber(limit.value_bytes)
+  for name in pairs(fields.written) do
+    local place = fields.at[name]
+    if place and #fields.flat[place] > value_bytes then
       return { 'refused', 'value-too-large', name }
     end
   end
-  local count_now, bytes_now = size(fields)
-  if count_now > math.max(count, limit.fields) then return { 'refused', 'too-many-fields' } end
-  if bytes_now > math.max(bytes, limit.session_bytes) then return { 'refused', 'session-too-large' } end
+  if fields.count > fields.count_before and fields.count > tonumber(limit.fields) then
+    return { 'refused', 'too-many-fields' }
+  end
+  if fields.bytes > fields.bytes_before and fields.bytes > tonumber(limit.session_bytes) then
+    return { 'refused', 'session-too-large' }
+  end
 end
 
 -- Plain writes, from the arguments: names and values to set, then names to remove.
-local function plain_writes(fields, written)
-  local sets, removes = arguments(), arguments()
-  for i = 1, #sets, 2 do
-    fields[sets[i]] = sets[i + 1]
-    written[sets[i]] = true
-  end
-  for _, name in ipairs(removes) do
-    fields[name] = nil
-    written[name] = true
-  end
-end
-
--- What is known of a client, if anything.
-local function told(client) return client ~= '' and client or nil end
-
--- Who logs in and under which limit, from the arguments.
-local function login()
-  return {
-    user = argument(),
-    at_most = tonumber(argument()), -- 0: any number
-    when_full = argument(),         -- 'end-oldest' or 'refuse'
-    client = told(argument()),
-  }
-end
-
--- A life that begins now, from the arguments.
-local function new_life()
-  return {
-    created = now, seen = now,
-    absolute = tonumber(argument()), idle = tonumber(argument()), cookie = argument(), rest = '',
-  }
-end
-
--- Whom a login pushes out of the index: the ids with the least life left, never `given_up`, the one
--- that this login itself gives up. Returns nil if there is no room and the limit refuses.
-local function pushed_out(index, who, given_up)
-  local kind = redis.call('TYPE', index).ok
-  if kind ~= 'zset' and kind ~= 'none' then redis.call('UNLINK', index) end -- nothing that we wrote
-  if who.at_most == 0 then return {} end
-  local others = redis.call('ZCOUNT', index, '(' .. ms(now), '+inf')
-  local score = given_up and redis.call('ZSCORE', index, given_up)
-  if score and tonumber(score) > now then others = others - 1 end
-  local surplus = others + 1 - who.at_most
-  if surplus <= 0 then return {} end
-  if who.when_full == 'refuse' then return nil end
-  local oldest = redis.call('ZRANGEBYSCORE', index, '(' .. ms(now), '+inf', 'LIMIT', 0, surplus + 1)
-  local out = {}
-  for _, id in ipairs(oldest) do
-    if id ~= given_up and #out < surplus then out[#out + 1] = id end
-  end
-  return out
-end
-
--- Makes a session that is not there yet. Its hash comes first: a full server refuses that, and
--- nothing is done. Returns when it expires.
-local function put(session, expires, out)
-  local list = { '~', write_life(session) }
-  if session.user then
-    list[3], list[4] = '~user', session.user
-  end
-  if session.client then
-    list[#list + 1] = '~client'
-    list[#list + 1] = session.client
-  end
-  for name, value in pairs(session.fields) do
-    list[#list + 1] = name
-    list[#list + 1] = value
-  end
-  in_pieces('HSET', session.key, list)
-  redis.call('PEXPIREAT', session.key, ms(expires))
-  if session.index then
-    redis.call('ZREMRANGEBYSCORE', session.index, '-inf', ms(now))
-    if #out > 0 then in_pieces('ZREM', session.index, out) end
-    enter_index(session.index, session.id, indexed_until(session, expires))
-  end
-  return expires
-end
-
--- The same, for one that begins now.
-local function move_in(session, out) return put(session, expires_at(session, 0), out) end
-
--- The reply of a login or a rotation: like `reply`, with the ids that were pushed out as its answer.
-local function moved(session, expires, out)
-  return reply('done', session, expires, table.concat(out, ' '))
-end
-
--- Ends one session. Out of the index in any case: the index is the authority. Returns 'now', 'before',
--- 'unknown', or 'damaged' and what.
-local function end_one(key, index)
-  local session, why, what = find(key, index, math.huge)
-  if index then redis.pcall('ZREM', index, id_of(key)) end
-  if session or why == 'newer' then
-    leave_marker(key)
-    return 'now'
-  end
-  if why == 'ended' then return 'before' end
-  return why, what
-end
-
--- What a login takes along, from the arguments: the names that it carries, then the fields that it
--- sets. `fields` are those of the old session with what was `written` to it, `count` and `bytes` what it held
--- before, `gone` why there is none. Returns the fields of the new session, or nil and a refusal.
-local function taken_along(old, gone, fields, written, count, bytes, limit, user)
-  local carried, set = arguments(), arguments()
-  local kept = {}
-  -- Who comes with an expired session is a newcomer: their writes count.
-  if gone == 'unknown' or old and (not old.user or old.user == user) then
-    local refused = refusal(count, bytes, fields, written, limit)
-    if refused then return nil, refused end
-    if old and old.user then
-      kept = fields
-    else
-      for _, name in ipairs(carried) do kept[name] = fields[name] end
-    end
-  end
-  written, count, bytes = {}, size(kept)
-  for i = 1, #set, 2 do
-    kept[set[i]] = set[i + 1]
-    written[set[i]] = true
-  end
-  local refused = refusal(count, bytes, kept, written, limit)
-  if refused then return nil, refused end
-  return kept
+local function plain_writes(fields)
+  for _ = 1, tonumber(argument()), 2 do write(fields, argument(), argument()) end
+  for _ = 1, tonumber(argument()) do write(fields, argument(), nil) end
 end

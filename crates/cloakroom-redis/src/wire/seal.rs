@@ -5,16 +5,15 @@ use cloakroom::store::{Login, Rotate};
 use cloakroom::{FieldName, Kept, Limits, Prefix, Refusal, SessionId};
 use redis::Value;
 
-use super::{Arguments, Call, Garbled, Words, keys_of};
+use super::{Call, Garbled, Words, keys_of};
 use crate::scripts;
 
 /// Whether there is room for a login, for where it can't be looked for in the same step as the end of
 /// the old session.
 pub(crate) fn room(prefix: &Prefix, new: &SessionId, login: &Login<'_>) -> Call {
-    let mut arguments = Arguments::default();
-    arguments.login(login);
-    let keys = keys_of(prefix, new);
-    Call { script: &scripts::ROOM, keys, arguments: arguments.0, lasting: false }
+    let mut call = Call::of(&scripts::ROOM, &keys_of(prefix, new));
+    call.login(login);
+    call
 }
 
 /// The first of the two steps of a login across slots; the second is a [`create`].
@@ -24,14 +23,14 @@ pub(crate) fn seal(
     carried: &[FieldName],
     fields: &Fields,
 ) -> Call {
-    let mut arguments = Arguments::default();
-    arguments.token(rotate.token);
-    arguments.limits(rotate.limits);
-    arguments.writes(rotate.writes);
-    arguments.list(carried.iter().map(|field| field.as_str().as_bytes()));
-    arguments.fields(fields);
-    let keys = keys_of(prefix, rotate.old);
-    Call { script: &scripts::SEAL, keys, arguments: arguments.0, lasting: true }
+    let mut call = Call::of(&scripts::SEAL, &keys_of(prefix, rotate.old));
+    call.lasting = true;
+    call.token(rotate.token);
+    call.limits(rotate.limits);
+    call.writes(rotate.writes);
+    call.list(carried.iter().map(|field| field.as_str().as_bytes()));
+    call.fields(fields);
+    call
 }
 
 /// What became of the old session.

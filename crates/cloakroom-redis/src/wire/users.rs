@@ -4,54 +4,54 @@ use cloakroom::store::{Cursor, EndOf, EndedOf, Listed, Page, Which};
 use cloakroom::{Client, Life, Prefix, SessionId, Tag, Timestamp, User};
 use redis::Value;
 
-use super::{Arguments, Call, Garbled, Reply, Words};
+use super::{Call, Garbled, Reply, Words};
 use crate::keys;
 use crate::scripts;
 
 /// A page of entries of a sorted set of sessions: the user's index, or what has left it.
 pub(crate) fn list(key: String, after: Option<Cursor>, at_most: u32) -> Call {
-    let mut arguments = Arguments::default();
-    arguments.number(at_most);
+    let mut call = Call::of(&scripts::LIST, &[key]);
+    call.number(at_most);
     if let Some(Cursor { until, id }) = after {
-        arguments.number(until.as_millis());
-        arguments.text(&id.hash());
+        call.number(until.as_millis());
+        call.text(&id.hash());
     }
-    Call { script: &scripts::LIST, keys: vec![key], arguments: arguments.0, lasting: false }
+    call
 }
 
 /// How many sessions a user has.
 pub(crate) fn count(prefix: &Prefix, tag: Tag) -> Call {
-    let keys = vec![keys::index_of(prefix, tag)];
-    Call { script: &scripts::COUNT, keys, arguments: Vec::new(), lasting: false }
+    Call::of(&scripts::COUNT, &[keys::index_of(prefix, tag)])
 }
 
 /// What these sessions say of themselves.
 pub(crate) fn look(prefix: &Prefix, user: &User, tag: Tag, ids: &[SessionId]) -> Call {
-    let mut arguments = Arguments::default();
-    arguments.text(user.as_str());
     let sessions = ids.iter().map(|id| keys::session(prefix, id));
-    let keys = std::iter::once(keys::index_of(prefix, tag)).chain(sessions).collect();
-    Call { script: &scripts::LOOK, keys, arguments: arguments.0, lasting: false }
+    let keys: Vec<_> = std::iter::once(keys::index_of(prefix, tag)).chain(sessions).collect();
+    let mut call = Call::of(&scripts::LOOK, &keys);
+    call.text(user.as_str());
+    call
 }
 
 pub(crate) fn end_of(prefix: &Prefix, tag: Tag, end: &EndOf<'_>) -> Call {
-    let mut arguments = Arguments::default();
     let (which, meant) = match end.which {
         Which::One(id) => ("one", Some(id)),
         Which::AllBut(id) if id.tag() == tag => ("all-but", Some(id)),
         Which::All | Which::AllBut(_) => ("all", None),
     };
-    arguments.text(which);
-    arguments.text(if end.asked_by.is_some() { "by-session" } else { "by-nobody" });
     let mut keys = vec![keys::index_of(prefix, tag), keys::ended_of(prefix, tag)];
     keys.extend(end.asked_by.into_iter().chain(meant).map(|id| keys::session(prefix, id)));
-    Call { script: &scripts::END_OF, keys, arguments: arguments.0, lasting: true }
+    let mut call = Call::of(&scripts::END_OF, &keys);
+    call.lasting = true;
+    call.text(which);
+    call.text(if end.asked_by.is_some() { "by-session" } else { "by-nobody" });
+    call
 }
 
 pub(crate) fn tidy(prefix: &Prefix, tag: Tag, ids: &[SessionId]) -> Call {
     let mut keys = vec![keys::index_of(prefix, tag), keys::ended_of(prefix, tag)];
     keys.extend(ids.iter().map(|id| keys::session(prefix, id)));
-    Call { script: &scripts::TIDY, keys, arguments: Vec::new(), lasting: false }
+    Call::of(&scripts::TIDY, &keys)
 }
 
 /// A page without what its sessions say, and their ids.
