@@ -3,11 +3,11 @@
 // The file as the program has it; what it offers the program, nobody uses here.
 #[path = "../../crates/cloakroom-cli/src/language.rs"]
 #[allow(dead_code, unreachable_pub, reason = "written for another crate")]
-mod language;
+mod of_the_program;
 
 use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE};
 use axum::http::{HeaderMap, HeaderValue};
-use language::Language;
+use of_the_program::Language;
 
 pub(crate) fn run(input: &[u8]) {
     let mut headers = HeaderMap::new();
@@ -28,7 +28,7 @@ pub(crate) fn run(input: &[u8]) {
             chosen.append(ACCEPT, value);
         }
     }
-    let _ = (Language::asked_for_by(&chosen), language::reads_pages(&chosen));
+    let _ = (Language::asked_for_by(&chosen), of_the_program::reads_pages(&chosen));
     headers.insert(COOKIE, HeaderValue::from_static("a=b; lang=ja"));
     assert_eq!(Language::asked_for_by(&headers), Language::Japanese);
 }

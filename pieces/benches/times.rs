@@ -6,6 +6,6 @@ fn main() {
 
 #[divan::bench(args = pieces::NAMES)]
 fn piece(bencher: divan::Bencher<'_, '_>, name: &str) {
-    let Some(mut piece) = pieces::piece(name) else { return };
-    bencher.bench_local(|| piece());
+    let Some(piece) = pieces::piece(name) else { return };
+    bencher.bench_local(piece);
 }

@@ -165,16 +165,15 @@ impl Line {
     fn attempt(&self) -> Found {
         let mut current = self.lock();
         let number = current.number;
-        match &current.attempt {
-            Some(attempt) => match &*attempt.borrow() {
+        if let Some(attempt) = &current.attempt {
+            match &*attempt.borrow() {
                 Some(Ok(opened)) => return Found::Open(Arc::clone(opened), number),
                 // Its task may have ended without a word, as when its runtime was shut down.
                 None if attempt.has_changed().is_ok() => {
                     return Found::Attempt(attempt.clone(), number);
                 }
                 None | Some(Err(_)) => {}
-            },
-            None => {}
+            }
         }
         current.number += 1;
         let attempt = self.connect(current.number, current.rests_until);

@@ -106,7 +106,6 @@ fn in_every_order(scene: impl Fn(&mut Ways)) -> usize {
         scene(&mut ways);
         orders += 1;
         if !ways.another() {
-            println!("{orders} orders");
             return orders;
         }
     }
@@ -271,7 +270,7 @@ fn a_logout_lets_no_other_request_in_and_removes_the_cookie_once() {
             ended.set(true);
             close(out, told).await;
         });
-        let (was_over, told) = (over.clone(), Lines::default());
+        let (was_over, told) = (over, Lines::default());
         let quiet = told.clone();
         let writes: Task = Box::pin(async move {
             let session = busy.session();
