@@ -155,7 +155,7 @@ fn flask() -> Built {
         run(install.arg(&requirements))?;
         write(&stamp, &list)?;
     }
-    let shown = ["flask", "gunicorn", "redis"];
+    let shown = ["Flask", "gunicorn", "redis"];
     let mut versions: Vec<String> = list
         .lines()
         .filter_map(|line| line.split_once("=="))
