@@ -176,7 +176,7 @@ fn beside(run: &Run, pages: &Pages, docs: &Path) -> String {
         let file = docs.join("images").join(format!("performance-{}.svg", scene.word()));
         fs::write(file, plot.svg()).unwrap();
     }
-    text.push_str("\n### Memory\n\nWhat a server held at the end, in MB; the first three hold no sessions.\n\n");
+    text.push_str("\n### Memory\n\nWhat a server held at the end, in MB. Of Cloakroom, memory and embedded hold the sessions themselves.\n\n");
     text.push_str(&head(["", "MB"]));
     text.push('\n');
     for variant in &run.variants {
