@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Found;
 use super::place::{PATIENCE, Stores, failed, now};
-use super::walk::Walk;
+use super::walk::{Walk, progress_in};
 use super::write::{self, Form, number_of, say};
 use crate::args::Revoke;
 use crate::store::Problem;
@@ -72,7 +72,13 @@ async fn of_user(stores: &Stores, user: &User, revoke: &Revoke) -> Result<Option
         return Ok(None);
     }
     let Some(kept) = &revoke.except else {
-        return store.erase(user, AT_LENGTH).await.map(Some).map_err(failed);
+        // They end in one step; what they held may take a while.
+        let progress = progress_in("sessions to be removed");
+        progress.set_position(count);
+        progress.enable_steady_tick(Duration::from_millis(100));
+        let ended = store.erase(user, AT_LENGTH).await;
+        progress.finish_and_clear();
+        return ended.map(Some).map_err(failed);
     };
     let end = EndOf { user, which: Which::AllBut(kept), asked_by: None };
     match store.end_of(end, PATIENCE).await.map_err(failed)? {

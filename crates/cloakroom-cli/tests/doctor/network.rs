@@ -38,7 +38,7 @@ fn every_tested_version_passes() {
     for server in Server::every() {
         examine(&server.url(), "version.tested");
         let report = examine(&server.url(), "rehearsal.done");
-        assert_eq!(report.find("permissions.all")["details"]["commands"], 29);
+        assert_eq!(report.find("permissions.all")["details"]["commands"], 28);
         assert_eq!(server.keys(), [""; 0]);
     }
 }
