@@ -33,7 +33,15 @@ pub static CREATE: Script = Script {
 
 /// Changes a session and returns it whole; also reads and increments.
 pub static APPLY: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/apply.lua")),
+    text: concat!(
+        include_str!("scripts/session.lua"),
+        "\n",
+        include_str!("scripts/apply.lua"),
+        "\n",
+        include_str!("scripts/fields.lua"),
+        "\n",
+        include_str!("scripts/change.lua"),
+    ),
     sha: LazyLock::new(|| sha_of(&APPLY)),
 };
 
@@ -42,7 +50,11 @@ pub static ROTATE: Script = Script {
     text: concat!(
         include_str!("scripts/session.lua"),
         "\n",
+        include_str!("scripts/fields.lua"),
+        "\n",
         include_str!("scripts/moves.lua"),
+        "\n",
+        include_str!("scripts/along.lua"),
         "\n",
         include_str!("scripts/rotate.lua"),
     ),
@@ -54,7 +66,11 @@ pub static SEAL: Script = Script {
     text: concat!(
         include_str!("scripts/session.lua"),
         "\n",
+        include_str!("scripts/fields.lua"),
+        "\n",
         include_str!("scripts/moves.lua"),
+        "\n",
+        include_str!("scripts/along.lua"),
         "\n",
         include_str!("scripts/seal.lua"),
     ),

@@ -21,7 +21,9 @@ use crate::keys;
 use crate::scripts::{self, Script};
 use crate::slot;
 
+mod packed;
 mod seal;
+use packed::Packed;
 pub(crate) use seal::{Sealed, has_room, room, seal, sealed};
 
 /// A call of a script, its keys and arguments written straight into the command that is sent.
@@ -461,7 +463,7 @@ impl Words {
         let now = self.time()?;
         let expires_at = self.time()?;
         let answer = self.next().ok_or(Garbled("too short"))?.map(Kept);
-        let Some(Value::Array(flat)) = self.words.next() else { return Err(Garbled("no fields")) };
+        let held = self.bytes()?;
         let next_token = match self.words.next() {
             None => None,
             Some(Value::BulkString(next)) => {
@@ -470,21 +472,22 @@ impl Words {
             }
             Some(_) => return Err(Garbled("no generation")),
         };
-        let mut flat = Words { words: flat.into_iter() };
+        let mut held = Packed::of(&held)?;
         let (mut life, mut user, mut client) = (None, None, None);
         let mut fields = Fields::new();
-        while let Some(name) = flat.next() {
-            let name = name.ok_or(Garbled("a field without a name"))?;
-            match &*name {
-                b"~" => life = flat.text()?.parse::<Life>().ok(),
-                b"~user" => user = Some(User::new(flat.text()?).map_err(|_| Garbled("no user"))?),
-                b"~client" => client = Some(Client::from_text(&flat.text()?)),
+        while let Some(name) = held.next()? {
+            let value = held.next()?.ok_or(Garbled("a field without a value"))?;
+            let text = || std::str::from_utf8(value).map_err(|_| Garbled("no text"));
+            match name {
+                b"~" => life = text()?.parse::<Life>().ok(),
+                b"~user" => user = Some(User::new(text()?).map_err(|_| Garbled("no user"))?),
+                b"~client" => client = Some(Client::from_text(text()?)),
                 _ => {
-                    let value = flat.bytes()?;
                     // A name that no application of ours can have written is not handed to one.
-                    let name = String::from_utf8(name).ok().and_then(|n| FieldName::named(n).ok());
+                    let name =
+                        std::str::from_utf8(name).ok().and_then(|n| FieldName::named(n).ok());
                     if let Some(name) = name {
-                        fields.insert(name, Kept(value));
+                        fields.insert(name, Kept(value.to_vec()));
                     }
                 }
             }

@@ -38,7 +38,7 @@ if redis.call('EXISTS', left) == 1 then
   -- second on a full server.
   redis.call('ZREMRANGEBYSCORE', left, '-inf', ms(now))
   redis.call('ZUNIONSTORE', left, 2, left, index, 'AGGREGATE', 'MAX')
-  expire_with_last(left)
+  seldom.expire_with_last(left)
   if kept then
     -- Emptied around who is kept: in a slot on its way a key that is gone can't be made again.
     local place = redis.call('ZRANK', index, id_of(meant))
@@ -53,6 +53,6 @@ end
 if kept then
   count = count - 1
   redis.call('ZREM', left, id_of(meant))
-  enter_index(index, id_of(meant), tonumber(kept))
+  seldom.enter_index(index, id_of(meant), tonumber(kept))
 end
 return { 'done', tostring(count) }

@@ -9,6 +9,7 @@
 --
 -- One step, about 5 commands a session.
 
+local expiry_of = seldom().expiry_of
 local user, lines = argument(), { ms(now) }
 for at = 2, #KEYS do
   local key = KEYS[at]

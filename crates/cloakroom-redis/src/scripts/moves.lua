@@ -1,5 +1,14 @@
 -- What the scripts share that make, move and end sessions. It stands behind session.lua.
 
+local seldom = seldom()
+
+-- A list of arguments: how many, then each.
+local function arguments()
+  local list = {}
+  for i = 1, tonumber(argument()) do list[i] = argument() end
+  return list
+end
+
 -- What is known of a client, if anything.
 local function told(client) return client ~= '' and client or nil end
 
@@ -44,7 +53,7 @@ end
 -- Makes a session that is not there yet, of its life and its `fields`, name after value. Its hash comes
 -- first: a full server refuses that, and nothing is done. Returns when it expires.
 local function put(session, expires, out)
-  local flat = { '~', write_life(session) }
+  local flat = { '~', seldom.life_of(session) }
   if session.user then
     flat[3], flat[4] = '~user', session.user
   end
@@ -59,7 +68,7 @@ local function put(session, expires, out)
   if session.index then
     redis.call('ZREMRANGEBYSCORE', session.index, '-inf', now)
     if #out > 0 then in_pieces('ZREM', session.index, out) end
-    enter_index(session.index, session.id, indexed_until(session, expires))
+    seldom.enter_index(session.index, session.id, seldom.indexed_until(session, expires))
   end
   return expires
 end
@@ -83,42 +92,4 @@ local function end_one(key, index)
   end
   if why == 'ended' then return 'before' end
   return why, what
-end
-
--- The application's fields alone, name after value.
-local function own_fields(flat)
-  local own = {}
-  for name, place in pairs(opened(flat).at) do
-    own[#own + 1] = name
-    own[#own + 1] = flat[place]
-  end
-  return own
-end
-
--- What a login takes along, from the arguments: the names that it carries, then the fields that it
--- sets. `fields` are those of the old session with what was written to it, `gone` why there is none.
--- Returns the fields of the new session, or nil and a refusal.
-local function taken_along(old, gone, fields, limit, user)
-  local carried, set = arguments(), arguments()
-  local kept = {}
-  -- Who comes with an expired session is a newcomer: their writes count.
-  if gone == 'unknown' or old and (not old.user or old.user == user) then
-    local refused = refusal(fields, limit)
-    if refused then return nil, refused end
-    if old and old.user then
-      kept = own_fields(fields.flat)
-    else
-      for _, name in ipairs(carried) do
-        if fields.at[name] then
-          kept[#kept + 1] = name
-          kept[#kept + 1] = fields.flat[fields.at[name]]
-        end
-      end
-    end
-  end
-  local taken = opened(kept)
-  for i = 1, #set, 2 do write(taken, set[i], set[i + 1]) end
-  local refused = refusal(taken, limit)
-  if refused then return nil, refused end
-  return taken.flat
 end

@@ -4,7 +4,7 @@
 --       2  the index, {prefix}:{tag}:user; looked at only if there is a user. Left out for a token of
 --          nobody
 --
--- Returns  done NOW EXPIRES nil FIELDS
+-- Returns  done NOW EXPIRES nil FIELDS         FIELDS as in apply.lua
 --          unknown | ended | newer | damaged WHAT    it is not alive
 --
 -- One step; about 6 commands.
@@ -13,4 +13,4 @@ looks_only = true
 local user = redis.pcall('HGET', KEYS[1], '~user')
 local session, why, what = find(KEYS[1], type(user) == 'string' and KEYS[2] or nil, math.huge)
 if not session then return { why, what } end
-return reply('done', session, expiry_of(KEYS[1]))
+return reply('done', session, seldom().expiry_of(KEYS[1]))

@@ -1,5 +1,7 @@
--- What the scripts share. It stands before each of them, and runs with each: so it holds what nearly
--- all need. What few need stands in moves.lua.
+-- What the scripts share. It stands before each of them and runs with each, and Lua makes every function
+-- anew at each call, which costs as much as a short command: so it holds what nearly all need, and
+-- `seldom` what nearly all can need. Behind it stand, for those that need them, fields.lua, moves.lua
+-- and along.lua.
 --
 -- The layout of a session (version 1):
 --   {prefix}:{tag}:session:{id}   HASH   the application's fields, `~` and, for a user, `~user` and
@@ -21,25 +23,15 @@
 -- what can fail; the application's writes; PEXPIREAT; and only then our own notes, which Redis allows
 -- to a script that has already written.
 
-local function clock()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
-local now = clock()
+-- Now, in ms.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
 -- The arguments, one after the other.
 local read = 0
 local function argument()
   read = read + 1
   return ARGV[read]
-end
-
--- A list of arguments: how many, then each.
-local function arguments()
-  local list = {}
-  for i = 1, tonumber(argument()) do list[i] = argument() end
-  return list
 end
 
 -- Milliseconds as text, for what is kept: a plain `tostring` rounds to 14 digits. Commands and replies
@@ -69,33 +61,75 @@ local function leave_marker(key)
   redis.call('SET', key, 'ended', 'PX', '120000')
 end
 
--- An index expires with the last session in it.
-local function expire_with_last(index)
-  local last = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')
-  redis.call('PEXPIREAT', index, tonumber(last[2]))
-end
-
-local function enter_index(index, id, alive_until)
-  redis.call('ZADD', index, alive_until, id)
-  expire_with_last(index)
+-- When it expires if it is used now. The one place in the scripts where time to live is decided.
+local function expires_at(session, slack)
+  local expires, deadline = now + session.idle + slack, session.created + session.absolute
+  return expires < deadline and expires or deadline
 end
 
 -- How exact SEEN and the index are: a minute, or a tenth of a short idle timeout.
-local function seen_every(session) return math.min(60000, math.floor(session.idle / 10)) end
-
-local function write_life(session)
-  return string.format('1 %s %s %s %s %s%s', ms(session.created), ms(session.absolute),
-    ms(session.idle), ms(session.seen - session.created), session.cookie, session.rest)
+local function seen_every(session)
+  return session.idle < 600000 and math.floor(session.idle / 10) or 60000
 end
 
--- When it expires if it is used now. The one place in the scripts where time to live is decided.
-local function expires_at(session, slack)
-  return math.min(now + session.idle + slack, session.created + session.absolute)
-end
+-- What few calls need, made when one does.
+local function seldom()
+  local all = {}
 
--- Until when the index has to keep it: uses that don't reach the index may prolong it that long.
-local function indexed_until(session, expires)
-  return math.min(expires + seen_every(session), session.created + session.absolute)
+  -- When the key expires, to the millisecond. Redis 7 has a command for it; here the time to live is
+  -- read until no millisecond begins meanwhile (before Redis 7.2 the clock goes on during a script).
+  function all.expiry_of(key)
+    local function clock()
+      local time = redis.call('TIME')
+      return time[1] * 1000 + math.floor(time[2] / 1000)
+    end
+    local before, left
+    repeat
+      before, left = clock(), redis.call('PTTL', key)
+    until clock() == before
+    return before + left
+  end
+
+  -- An index expires with the last session in it.
+  function all.expire_with_last(index)
+    local last = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')
+    redis.call('PEXPIREAT', index, tonumber(last[2]))
+  end
+
+  function all.enter_index(index, id, alive_until)
+    redis.call('ZADD', index, alive_until, id)
+    all.expire_with_last(index)
+  end
+
+  -- Until when the index has to keep it: uses that don't reach the index may prolong it that long.
+  function all.indexed_until(session, expires)
+    return math.min(expires + seen_every(session), session.created + session.absolute)
+  end
+
+  function all.life_of(session)
+    return string.format('1 %s %s %s %s %s%s', ms(session.created), ms(session.absolute),
+      ms(session.idle), ms(session.seen - session.created), session.cookie, session.rest)
+  end
+
+  -- Keeps that the session was seen now.
+  function all.see(session)
+    session.seen = now
+    local life = all.life_of(session)
+    redis.call('HSET', session.key, '~', life)
+    for i = 1, #session.flat, 2 do
+      if session.flat[i] == '~' then session.flat[i + 1] = life end
+    end
+  end
+
+  -- Keeps what is to be kept of the token. The first is never refused by a full server, and so allows
+  -- what follows. A key that expires meanwhile is removed by the last.
+  function all.keep_token(session, expires)
+    redis.call('PEXPIRE', session.key, '120000')
+    redis.call('HSET', session.key, '~token', session.new_token)
+    redis.call('PEXPIREAT', session.key, expires)
+  end
+
+  return all
 end
 
 -- Whether this script must leave everything as it is.
@@ -211,58 +245,34 @@ local function find_for(token, key, index, touch)
   return session
 end
 
--- When the key expires, to the millisecond. Redis 7 has a command for it; here the time to live is
--- read until no millisecond begins meanwhile (before Redis 7.2 the clock goes on during a script).
-local function expiry_of(key)
-  local before, left
-  repeat
-    before, left = clock(), redis.call('PTTL', key)
-  until clock() == before
-  return before + left
-end
-
--- Renews the time to live; `touch` is 'never', or by how many milliseconds a renewal may be put off.
-local function prolong(session, touch)
-  if touch == 'never' then return expiry_of(session.key) end
-  local slack = tonumber(touch)
-  if slack > 0 then
-    local expires = expiry_of(session.key)
-    if expires >= expires_at(session, 0) then return expires end
+-- Renews the time to live, and keeps what is to be kept of the token; `touch` is 'never', or by how many
+-- milliseconds a renewal may be put off. Returns when the session expires.
+local function renew(session, touch)
+  local slack, key, expires = tonumber(touch), session.key, nil
+  if slack ~= 0 then
+    expires = seldom().expiry_of(key)
+    if slack and expires < expires_at(session, 0) then expires = nil end
   end
-  local expires = expires_at(session, slack)
-  redis.call('PEXPIREAT', session.key, expires)
-  if now - session.seen >= seen_every(session) then
-    session.seen = now
-    local life = write_life(session)
-    redis.call('HSET', session.key, '~', life)
-    for i = 1, #session.flat, 2 do
-      if session.flat[i] == '~' then session.flat[i + 1] = life end
+  if not expires then
+    expires = expires_at(session, slack)
+    redis.call('PEXPIREAT', key, expires)
+    if now - session.seen >= seen_every(session) then seldom().see(session) end
+    if session.index and session.indexed_until < expires then
+      -- Only now and then: the index knows of more life than the session had.
+      local now_and_then = seldom()
+      now_and_then.enter_index(session.index, session.id, now_and_then.indexed_until(session, expires))
     end
   end
-  if session.index and session.indexed_until < expires then
-    -- Only now and then: the index knows of more life than the session had.
-    enter_index(session.index, session.id, indexed_until(session, expires))
-  end
-  return expires
-end
-
--- The same, and keeps what is to be kept of the token.
-local function renew(session, touch)
-  local expires = prolong(session, touch)
-  if session.new_token then
-    -- The first is never refused by a full server, and so allows what follows. A key that expires
-    -- meanwhile is removed by the last.
-    redis.call('PEXPIRE', session.key, '120000')
-    redis.call('HSET', session.key, '~token', session.new_token)
-    redis.call('PEXPIREAT', session.key, expires)
-  end
+  if session.new_token then seldom().keep_token(session, expires) end
   return expires
 end
 
 -- The session as a reply: what was done, now, when it expires, the answer, all that the hash holds, and
--- perhaps the token to hand out.
+-- perhaps the token to hand out. The hash in one piece (an array in MessagePack), which is no more work
+-- here and much less where it is read.
 local function reply(outcome, session, expires, answer)
-  return { outcome, now, expires, answer or false, session.flat, session.next_token }
+  local held = cmsgpack.pack(session.flat)
+  return { outcome, now, expires, answer or false, held, session.next_token }
 end
 
 -- Redis takes some thousands of arguments at once.
@@ -270,74 +280,4 @@ local function in_pieces(command, key, list)
   for from = 1, #list, 2000 do
     redis.call(command, key, unpack(list, from, math.min(from + 1999, #list)))
   end
-end
-
--- What a session may hold, as it stands in the arguments.
-local function limits()
-  return { fields = argument(), value_bytes = argument(), session_bytes = argument() }
-end
-
--- The application's fields while they are changed: `flat` as HGETALL answers them, `at` where in it the
--- value of each stands, how many they are and how many bytes of names and values, also `before` the
--- change; and which were `written`.
-local function opened(flat)
-  local at, count, bytes = {}, 0, 0
-  for i = 2, #flat, 2 do
-    local name = flat[i - 1]
-    if name ~= '~' and name ~= '~user' and name ~= '~client' and name ~= '~token' then
-      at[name] = i
-      count, bytes = count + 1, bytes + #name + #flat[i]
-    end
-  end
-  return {
-    flat = flat, at = at, count = count, bytes = bytes, count_before = count, bytes_before = bytes,
-    written = {},
-  }
-end
-
--- The one place where a field is changed: set, or without a value removed.
-local function write(fields, name, value)
-  local flat, place = fields.flat, fields.at[name]
-  fields.written[name] = true
-  if place then
-    fields.count, fields.bytes = fields.count - 1, fields.bytes - #name - #flat[place]
-  elseif value then
-    place = #flat + 2
-  end
-  if value then
-    flat[place - 1], flat[place], fields.at[name] = name, value, place
-    fields.count, fields.bytes = fields.count + 1, fields.bytes + #name + #value
-  elseif place then
-    -- The last takes its place.
-    local last = #flat
-    flat[place - 1], flat[place] = flat[last - 1], flat[last]
-    fields.at[flat[place - 1]] = place
-    fields.at[name] = nil
-    flat[last - 1], flat[last] = nil, nil
-  end
-end
-
--- Refuses what was added, and nothing else: a limit that was lowered later locks nothing up. Returns
--- the refusal, or nil.
-local function refusal(fields, limit)
-  if not next(fields.written) then return end
-  local value_bytes = tonumber(limit.value_bytes)
-  for name in pairs(fields.written) do
-    local place = fields.at[name]
-    if place and #fields.flat[place] > value_bytes then
-      return { 'refused', 'value-too-large', name }
-    end
-  end
-  if fields.count > fields.count_before and fields.count > tonumber(limit.fields) then
-    return { 'refused', 'too-many-fields' }
-  end
-  if fields.bytes > fields.bytes_before and fields.bytes > tonumber(limit.session_bytes) then
-    return { 'refused', 'session-too-large' }
-  end
-end
-
--- Plain writes, from the arguments: names and values to set, then names to remove.
-local function plain_writes(fields)
-  for _ = 1, tonumber(argument()), 2 do write(fields, argument(), argument()) end
-  for _ = 1, tonumber(argument()) do write(fields, argument(), nil) end
 end

@@ -17,8 +17,8 @@ if server.type(session_key) == b"hash":
 else:
     read = "no session"
 
-scripts = pathlib.Path(folder)
-text = (scripts / "session.lua").read_text() + "\n" + (scripts / "apply.lua").read_text()
+parts = ["session.lua", "apply.lua", "fields.lua", "change.lua"]
+text = "\n".join((pathlib.Path(folder) / part).read_text() for part in parts)
 apply = server.register_script(text)
 reply = apply(
     keys=[session_key, index_key],

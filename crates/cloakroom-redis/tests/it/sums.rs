@@ -1,4 +1,4 @@
-//! The sum of `apply.lua`, in a real server, against wider numbers than it has.
+//! The sums of `apply.lua` and `change.lua`, in a real server, against wider numbers than it has.
 
 use cloakroom_redis::scripts;
 use testbed::Server;
@@ -43,15 +43,22 @@ fn expected(a: i64, b: i64, floor: bool) -> String {
 fn a_sum_in_lua_is_exact_or_refused() {
     let server = Server::start();
     let text = scripts::APPLY.text;
-    let from = text.find("local function halves").expect("where sums are made");
-    let to = text.find("-- The list with one more item").expect("where they end");
+    let part = |from: &str, to: &str| {
+        let (_, rest) = text.split_once(from).expect("where it begins");
+        format!("{from}{}", rest.split_once(to).expect("where it ends").0)
+    };
+    let sums = [
+        part("local function ms", "\n\n"),
+        part("local function plain_sum", "-- A counter that is there"),
+        part("local function sum", "-- The list with one more item"),
+    ];
     let each = "local said = {} \
         for i = 1, #ARGV, 3 do \
           local sum, why = sum(ARGV[i], ARGV[i + 1], ARGV[i + 2]) \
           said[#said + 1] = sum or why \
         end \
         return table.concat(said, ' ')";
-    let script = format!("{}\n{each}", &text[from..to]);
+    let script = format!("{}\n{each}", sums.join("\n"));
     let mut dice = Dice(7);
     for _ in 0..200 {
         let sums: Vec<(i64, i64, bool)> = (0..500)
