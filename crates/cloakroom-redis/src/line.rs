@@ -6,6 +6,7 @@
 //! have happened.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -146,7 +147,7 @@ impl Line {
             Found::Attempt(attempt, number) => (attempt, number),
         };
         // The task that holds the other end always sends; if the runtime ended it, nobody is left.
-        let came_to = match attempt.wait_for(Option::is_some).await {
+        let came_to = match Box::pin(attempt.wait_for(Option::is_some)).await {
             Ok(result) => result.clone(),
             Err(_) => None,
         };
@@ -383,7 +384,8 @@ impl Connection {
             self.line.0.dial.meters.received(std::slice::from_ref(&answer));
             answer.extract_error()
         };
-        self.answer(connection.send_packed_command(command), received).await
+        let sent = pin!(connection.send_packed_command(command));
+        self.answer(sent, received).await
     }
 
     /// Sends commands in one piece, so that nobody's come between, and returns their answers; the
@@ -391,7 +393,7 @@ impl Connection {
     pub(crate) async fn ask_all(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
         self.line.0.dial.meters.sent(commands.cmd_iter());
         let mut connection = self.opened.connection.clone();
-        let sent = connection.send_packed_commands(commands, 0, commands.len());
+        let sent = pin!(connection.send_packed_commands(commands, 0, commands.len()));
         let received = |answers: Vec<Value>| {
             self.line.0.dial.meters.received(&answers);
             answers.into_iter().map(Value::extract_error).collect()

@@ -19,8 +19,8 @@ impl Place {
     pub(crate) async fn line(&self, slot: impl Fn() -> u16) -> Result<Line, RedisError> {
         match self {
             Self::One(line) => Ok(line.clone()),
-            Self::Cluster(cluster) => cluster.line(slot()).await,
-            Self::Sentinels(sentinels) => sentinels.line().await,
+            Self::Cluster(cluster) => Box::pin(cluster.line(slot())).await,
+            Self::Sentinels(sentinels) => Box::pin(sentinels.line()).await,
         }
     }
 

@@ -1,6 +1,7 @@
 //! Calls to the servers. One waits as long as its caller has patience and no longer, and nothing is
 //! sent twice that can have happened.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -139,8 +140,14 @@ impl Server {
     pub(crate) async fn call(&self, call: &Call, patience: Patience) -> Result<Value, Failure> {
         let progress = Progress::default();
         let durable = self.durable.filter(|_| call.lasting);
-        let send =
-            self.send(|| call.slot(), call.command(), || call.with_text(), durable, &progress);
+        // Pinned here, for it is large, and each who passes it on would copy it.
+        let send = pin!(self.send(
+            || call.slot(),
+            call.command(),
+            || call.with_text(),
+            durable,
+            &progress
+        ));
         self.within(patience, send, &progress).await
     }
 
@@ -174,6 +181,9 @@ impl Server {
     }
 
     /// Sends a command until it is carried out, refused for good, or may have happened.
+    ///
+    /// What is seldom waited for is boxed, here and in what this calls: every call has room for all that it
+    /// could wait for, and what takes more than a kilobyte is slow to get from the allocator.
     async fn send(
         &self,
         slot: impl Fn() -> u16,
@@ -205,8 +215,8 @@ impl Server {
                         return Err(Failure::of(Happened::No, error));
                     }
                     progress.hindered_by(error);
-                    self.place.find_anew().await;
-                    pause(tries).await;
+                    Box::pin(self.place.find_anew()).await;
+                    Box::pin(pause(tries)).await;
                     continue;
                 }
             };
@@ -214,7 +224,8 @@ impl Server {
             progress.sent.store(true, Ordering::SeqCst);
             let command = text.as_ref().unwrap_or(command);
             let answer = if asked || durable.is_some() {
-                let answers = connection.ask_all(&with_company(command, asked, durable)).await;
+                let commands = with_company(command, asked, durable);
+                let answers = Box::pin(connection.ask_all(&commands)).await;
                 answers.map(|answers| answered(answers, asked, durable))
             } else {
                 connection.ask(command).await.map(Ok)
@@ -257,7 +268,7 @@ impl Server {
                 Next::Later => {
                     // Which node serves the slot may be about to change.
                     self.place.doubt();
-                    pause(tries).await;
+                    Box::pin(pause(tries)).await;
                 }
                 Next::Anew if !anew => {
                     anew = true;
@@ -271,8 +282,8 @@ impl Server {
                             return Err(Failure::of(Happened::No, error));
                         }
                     } else {
-                        self.place.find_anew().await;
-                        pause(tries).await;
+                        Box::pin(self.place.find_anew()).await;
+                        Box::pin(pause(tries)).await;
                     }
                 }
                 Next::WithText | Next::Anew | Next::Nothing => {
@@ -280,7 +291,7 @@ impl Server {
                 }
             }
             if tries > AT_ONCE {
-                pause(tries - AT_ONCE).await;
+                Box::pin(pause(tries - AT_ONCE)).await;
             }
         }
     }
