@@ -1,7 +1,10 @@
 //! `cargo xtask test`.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
+
+use testbed::server::speaks_tls;
 
 use crate::browser;
 use crate::counts::{self, Counted};
@@ -97,7 +100,7 @@ fn on_the_other_servers(servers: &Servers) -> Result {
     for server in others {
         say(format!("the tests of the Redis store on {server}"));
         let mut servers = servers.clone();
-        if !speaks_tls(server) {
+        if !speaks_tls(Path::new(server)) {
             say("LEFT OUT: TLS, which this server was built without");
             servers.without.push(OVER_TLS);
         }
@@ -111,14 +114,6 @@ fn on_the_other_servers(servers: &Servers) -> Result {
 
 /// What the tests that need a server with TLS have in their names.
 const OVER_TLS: &str = "tls";
-
-fn speaks_tls(server: &str) -> bool {
-    // Only who can do it misses the certificate, and ends.
-    let without_certificate =
-        Command::new(server).args(["--port", "0", "--tls-port", "1"]).output();
-    without_certificate
-        .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("tls-cert-file"))
-}
 
 #[derive(Clone, Copy)]
 enum Scope {

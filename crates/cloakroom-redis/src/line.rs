@@ -6,8 +6,9 @@
 //! have happened.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -23,6 +24,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::gather::{Gathering, OneMore, Waiting};
+use crate::lookup;
 use crate::meters::Meters;
 use crate::settings::{Backoff, Credentials};
 use crate::start::{Survey, Who};
@@ -43,6 +45,8 @@ pub(crate) struct Dial {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) within: Duration,
     pub(crate) reconnect: Backoff,
+    /// How often a name is looked up again.
+    pub(crate) look_up_every: Duration,
     /// Whether a server that is no primary is none of ours.
     pub(crate) primaries_only: bool,
     /// What is looked at once, at the first connection; not at a sentinel.
@@ -104,8 +108,12 @@ struct Opened {
     shown: AtomicU64,
     waiting: Waiting,
     silence: Silence,
+    /// At one of these it ends.
+    at: Vec<IpAddr>,
     /// What carries the connection, where the client crate doesn't end it by itself.
-    _task: Option<Task>,
+    _driver: Option<Task>,
+    /// What gives it up when the name leads elsewhere.
+    _watch: Option<Task>,
 }
 
 /// A task that ends with its owner.
@@ -208,10 +216,14 @@ impl Line {
             if let Err(error) = &opened {
                 tracing::debug!(event = "not_connected", %error, "could not connect to the store");
             }
+            let opened = opened.map(|mut opened| {
+                opened._watch = watch(line.clone(), number, &opened.at);
+                Arc::new(opened)
+            });
             if let Some(line) = line.upgrade() {
                 Self(line).tried(opened.is_ok());
             }
-            sender.send_replace(Some(opened.map(Arc::new)));
+            sender.send_replace(Some(opened));
         });
         attempt
     }
@@ -286,15 +298,25 @@ impl Dial {
             .set_pipeline_buffer_size(TOGETHER)
             .set_write_backpressure_boundary(BYTES_TOGETHER);
         let waiting = Waiting::default();
-        let (mut connection, task) = match to.addr() {
+        let (mut connection, driver, at) = match to.addr() {
             ConnectionAddr::Tcp(host, port) => {
                 let stream = reach(host, *port).await?;
-                gathering(stream, &settings, config, waiting.clone()).await?
+                let at = vec![stream.peer_addr()?.ip()];
+                let (connection, driver) =
+                    gathering(stream, &settings, config, waiting.clone()).await?;
+                (connection, Some(driver), at)
             }
-            _ => {
+            addr => {
+                // The client crate does not say which of them it took.
+                let at = match addr {
+                    ConnectionAddr::TcpTls { host, port, .. } => {
+                        lookup::addresses(host, *port).await?.iter().map(|at| at.ip()).collect()
+                    }
+                    _ => Vec::new(),
+                };
                 let tcp = TcpSettings::default().set_user_timeout(SILENT_FOR);
                 let client = Client::open(to.set_redis_settings(settings).set_tcp_settings(tcp))?;
-                (client.get_multiplexed_async_connection_with_config(&config).await?, None)
+                (client.get_multiplexed_async_connection_with_config(&config).await?, None, at)
             }
         };
         if self.primaries_only {
@@ -307,22 +329,21 @@ impl Dial {
             survey.once(&mut connection, who).await;
         }
         let (shown, silence) = (AtomicU64::new(shown), Silence::default());
-        Ok(Opened { connection, shown, waiting, silence, _task: task })
+        Ok(Opened { connection, shown, waiting, silence, at, _driver: driver, _watch: None })
     }
 }
 
 /// The first of the host's addresses that answers.
 async fn reach(host: &str, port: u16) -> std::io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
-    for address in tokio::net::lookup_host((host, port)).await? {
+    for address in lookup::addresses(host, port).await? {
         attempts.spawn(TcpStream::connect(address));
     }
-    let mut failure = std::io::Error::other("the host's name has no address");
+    let mut failure = std::io::Error::other("the runtime is shutting down");
     while let Some(attempt) = attempts.join_next().await {
         match attempt {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => failure = error,
-            // The runtime is shutting down.
             Err(_) => {}
         }
     }
@@ -335,14 +356,40 @@ async fn gathering(
     settings: &RedisConnectionInfo,
     config: AsyncConnectionConfig,
     waiting: Waiting,
-) -> Result<(MultiplexedConnection, Option<Task>), RedisError> {
+) -> Result<(MultiplexedConnection, Task), RedisError> {
     // What leaves is complete: there is nothing to wait for.
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_user_timeout(Some(SILENT_FOR))?;
     let stream = Gathering::over(stream, waiting);
     let (connection, driver) =
         MultiplexedConnection::new_with_config(settings, stream, config).await?;
-    Ok((connection, Some(Task(tokio::spawn(driver).abort_handle()))))
+    Ok((connection, Task(tokio::spawn(driver).abort_handle())))
+}
+
+/// Gives up a connection when the name that led to it leads elsewhere: what is under way is answered,
+/// and the next call connects to where it leads now.
+fn watch(line: Weak<Inner>, number: u64, at: &[IpAddr]) -> Option<Task> {
+    let (to, every) = {
+        let line = line.upgrade()?;
+        (line.to.addr().clone(), line.dial.look_up_every)
+    };
+    let (host, port) = match to {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }
+            if lookup::is_name(&host) =>
+        {
+            (host, port)
+        }
+        _ => return None,
+    };
+    let at = at.to_vec();
+    let watching = async move {
+        lookup::leads_elsewhere(&host, port, &at, every).await;
+        tracing::info!(event = "name_moved", host, "the server's name leads elsewhere");
+        if let Some(line) = line.upgrade() {
+            Line(line).forget(number);
+        }
+    };
+    Some(Task(tokio::spawn(watching).abort_handle()))
 }
 
 fn is_primary(role: &Value) -> bool {

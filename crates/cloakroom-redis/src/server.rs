@@ -97,6 +97,7 @@ impl Server {
             credentials: settings.credentials.clone(),
             within: settings.connect_within,
             reconnect: settings.reconnect,
+            look_up_every: settings.topology_every,
             primaries_only: false,
             survey: Some(Arc::new(Survey::default())),
             meters: Arc::clone(&meters),

@@ -7,6 +7,7 @@ mod house;
 mod cluster;
 mod lossy;
 mod failover;
+mod names;
 mod durable;
 mod credentials;
 mod tls;

@@ -1,8 +1,7 @@
 //! TLS: whom the store trusts, and how it shows itself.
 
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use cloakroom::testing::Visitor;
@@ -36,19 +35,6 @@ impl Authority {
     }
 }
 
-/// The first server to be tested that can do TLS, else Debian's: not all from wheels can.
-fn executable() -> PathBuf {
-    let speaks_tls = |path: &PathBuf| {
-        // Only who can do it misses the certificate, and ends.
-        let said = Command::new(path).args(["--port", "0", "--tls-port", "1"]).output();
-        said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("tls-cert-file"))
-    };
-    let debians = PathBuf::from("/usr/bin/redis-server");
-    let servers = Server::every_executable().into_iter().chain([debians]);
-    let found = servers.into_iter().find(speaks_tls);
-    found.expect("a server with TLS: apt-get install redis-server")
-}
-
 /// A server with this certificate, and the port on which it speaks TLS.
 fn server(folder: &Path, ca: &Authority, name: &str, asks_clients: &str) -> (Server, u16) {
     let (certificate, key) = ca.signs(name);
@@ -70,7 +56,7 @@ fn server(folder: &Path, ca: &Authority, name: &str, asks_clients: &str) -> (Ser
         "--tls-auth-clients",
         asks_clients,
     ];
-    (Server::start_with(executable(), &options), port)
+    (Server::start_with(Server::executable_with_tls(), &options), port)
 }
 
 fn trusting(ca: Option<Vec<u8>>, client: Option<ClientCertificate>) -> RedisSettings {
