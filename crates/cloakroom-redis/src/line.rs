@@ -93,8 +93,10 @@ struct Current {
     number: u64,
     /// How many attempts have failed since the last that did not.
     failures: u32,
-    /// Whether one has succeeded.
-    connected: bool,
+    /// When the last succeeded that did.
+    connected_at: Option<Instant>,
+    /// How many connections in a row led to the wrong server as soon as they were made.
+    misled: u32,
     /// Before that nobody connects.
     rests_until: Option<Instant>,
 }
@@ -232,7 +234,7 @@ impl Line {
         let meters = &self.0.dial.meters;
         let mut current = self.lock();
         if succeeded {
-            meters.connected(std::mem::replace(&mut current.connected, true));
+            meters.connected(current.connected_at.replace(Instant::now()).is_some());
         } else {
             meters.not_connected();
         }
@@ -262,6 +264,20 @@ impl Line {
     fn forget(&self, broken: u64) {
         let mut current = self.lock();
         if current.number == broken {
+            current.attempt = None;
+        }
+    }
+
+    /// The connection led to a server that is none of ours. Where the next leads is seen at once; if
+    /// that is the same again, after rests as between failed attempts.
+    fn misled(&self, number: u64) {
+        let mut current = self.lock();
+        if current.number == number {
+            let reconnect = self.0.dial.reconnect;
+            let is_young = |at: Instant| at.elapsed() < reconnect.at_most;
+            let again = current.connected_at.is_some_and(is_young);
+            current.misled = if again { current.misled.saturating_add(1) } else { 0 };
+            current.rests_until = again.then(|| Instant::now() + reconnect.rest(current.misled));
             current.attempt = None;
         }
     }
@@ -464,9 +480,14 @@ impl Connection {
         answer
     }
 
-    /// It broke, or leads to the wrong server: the next caller makes a new one.
+    /// It broke, or begins wrongly: the next caller makes a new one.
     pub(crate) fn forget(&self) {
         self.line.forget(self.number);
+    }
+
+    /// It leads to the wrong server: the same, and if the new one does so too there are rests between.
+    pub(crate) fn leads_astray(&self) {
+        self.line.misled(self.number);
     }
 }
 

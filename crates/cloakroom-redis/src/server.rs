@@ -265,7 +265,7 @@ impl Server {
                     connection.forget();
                 }
                 Next::Elsewhere => {
-                    connection.forget();
+                    connection.leads_astray();
                     if matches!(self.place, Place::One(_)) {
                         // Its name may lead elsewhere by now, or in a minute: one look has to do.
                         if std::mem::replace(&mut anew, true) {

@@ -120,8 +120,7 @@ impl Server {
         let announced = ["--replica-announce-ip", &host.to_string()];
         let replica = Self::start_at(|| addr, &self.executable, &announced);
         replica.command(&["REPLICAOF", &self.addr.ip().to_string(), &self.port().to_string()]);
-        let linked =
-            || replica.command(&["INFO", "replication"]).text().contains("link_status:up");
+        let linked = || replica.command(&["INFO", "replication"]).text().contains("link_status:up");
         assert!(eventually(START, || linked().then_some(())).is_some(), "{}", replica.log());
         replica
     }

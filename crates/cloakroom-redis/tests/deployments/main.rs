@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "some say what they measured")]
 
 mod house;
+mod warnings;
 mod cluster;
 mod lossy;
 mod failover;
