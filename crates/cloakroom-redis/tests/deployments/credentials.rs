@@ -118,6 +118,7 @@ async fn passwords_that_expire_and_connections_that_are_cut_fail_what_is_under_w
         let (until, begun) = (counted.load(Ordering::SeqCst) + number, Instant::now());
         while counted.load(Ordering::SeqCst) < until {
             assert!(begun.elapsed() < LONG, "nobody is counted");
+            // A sleep, to leave the processor to those who count.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
