@@ -60,7 +60,9 @@ async fn counts_again(
     [primary, replica]: [&Server; 2],
     lost: impl FnOnce(),
 ) {
-    let visits = visitor.open().session().increment(VISITS, 1).await.unwrap();
+    // It knows the one that is lost, and is connected to it.
+    while manager.check().await.is_err() {}
+    let visits = until_counted(manager, visitor).await.1;
     replicated(primary, replica);
     let killed = Instant::now();
     lost();
