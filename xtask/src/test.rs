@@ -1,7 +1,10 @@
 //! `cargo xtask test`.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
+
+use testbed::server::speaks_tls;
 
 use crate::browser;
 use crate::counts::{self, Counted};
@@ -87,7 +90,7 @@ fn servers() -> Result<Servers> {
     Ok(servers)
 }
 
-/// The tests of the Redis store, on each server but the first. Races run a share of their rounds
+/// The tests of the Redis store, and of the demo from outside, on each server but the first. Races run a share of their rounds
 /// there: what differs between versions shows in the first ones.
 fn on_the_other_servers(servers: &Servers) -> Result {
     const LIST: &str = "CLOAKROOM_TEST_SERVERS";
@@ -95,42 +98,53 @@ fn on_the_other_servers(servers: &Servers) -> Result {
     let others = list.map_or("", |(_, list)| list).split(':').skip(1);
     let mut outcome = Ok(());
     for server in others {
-        say(format!("the tests of the Redis store on {server}"));
+        say(format!("the tests of the Redis store, and of the demo from outside, on {server}"));
         let mut servers = servers.clone();
-        if !speaks_tls(server) {
+        servers.without.extend(ON_ONE_SERVER);
+        if !speaks_tls(Path::new(server)) {
             say("LEFT OUT: TLS, which this server was built without");
             servers.without.push(OVER_TLS);
         }
         servers.variables.retain(|(name, _)| *name != LIST);
         servers.variables.push((LIST, server.to_owned()));
         servers.variables.push(("CLOAKROOM_TEST_ROUNDS", "200".to_owned()));
-        outcome = outcome.and(suite(&servers, Scope::RedisStore, &[]));
+        outcome = outcome.and(suite(&servers, Scope::OnAServer, &[]));
     }
     outcome
 }
 
+/// Tests of the demo that choose a server themselves, or are not about it.
+const ON_ONE_SERVER: [&str; 2] = ["by_another_clock", "in_prometheus"];
+
 /// What the tests that need a server with TLS have in their names.
 const OVER_TLS: &str = "tls";
-
-fn speaks_tls(server: &str) -> bool {
-    // Only who can do it misses the certificate, and ends.
-    let without_certificate =
-        Command::new(server).args(["--port", "0", "--tls-port", "1"]).output();
-    without_certificate
-        .is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("tls-cert-file"))
-}
 
 #[derive(Clone, Copy)]
 enum Scope {
     Everything,
-    RedisStore,
+    /// What differs from server to server.
+    OnAServer,
 }
 
 impl Scope {
-    fn packages(self) -> &'static [&'static str] {
+    /// For nextest, which builds all there is, and so nothing twice.
+    fn filter(self) -> &'static [&'static str] {
         match self {
-            Self::Everything => &["--workspace"],
-            Self::RedisStore => &["--package", "cloakroom-redis"],
+            Self::Everything => &[],
+            Self::OnAServer => &["-E", "package(cloakroom-redis) | binary_id(cloakroom-cli::it)"],
+        }
+    }
+
+    fn targets(self) -> &'static [&'static str] {
+        match self {
+            Self::Everything => &["--workspace", "--lib", "--bins", "--tests", "--examples"],
+            Self::OnAServer => &[
+                "--package=cloakroom-redis",
+                "--package=cloakroom-cli",
+                "--lib",
+                "--test=it",
+                "--test=deployments",
+            ],
         }
     }
 }
@@ -139,14 +153,14 @@ impl Scope {
 fn suite(servers: &Servers, scope: Scope, words: &[&str]) -> Result {
     let mut tests = cargo();
     if ask(cargo().args(["nextest", "--version"])).is_ok() {
-        tests.args(["nextest", "run"]).args(scope.packages());
+        tests.args(["nextest", "run", "--workspace"]).args(scope.filter());
         tests.args(["--all-features", "--no-fail-fast"]).args(words).arg("--");
     } else {
         say(
             "cargo-nextest is not here; `cargo test` will do (cargo install --locked cargo-nextest)",
         );
-        tests.arg("test").args(scope.packages()).args(["--all-features", "--no-fail-fast"]);
-        tests.args(["--lib", "--bins", "--tests", "--examples", "--"]).args(words);
+        tests.arg("test").args(scope.targets()).args(["--all-features", "--no-fail-fast"]);
+        tests.arg("--").args(words);
     }
     tests.args(servers.without.iter().flat_map(|name| ["--skip", name]));
     run(with_servers(&mut tests, servers))

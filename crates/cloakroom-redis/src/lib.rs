@@ -38,6 +38,7 @@ mod answers;
 mod start;
 mod meters;
 mod gather;
+mod lookup;
 mod line;
 mod flight;
 mod asking;

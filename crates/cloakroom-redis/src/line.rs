@@ -6,9 +6,10 @@
 //! have happened.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
@@ -24,6 +25,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::gather::{Gathering, OneMore, Waiting};
+use crate::lookup;
 use crate::meters::Meters;
 use crate::settings::{Backoff, Credentials};
 use crate::start::{Survey, Who};
@@ -44,6 +46,8 @@ pub(crate) struct Dial {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) within: Duration,
     pub(crate) reconnect: Backoff,
+    /// How often a name is looked up again.
+    pub(crate) look_up_every: Duration,
     /// Whether a server that is no primary is none of ours.
     pub(crate) primaries_only: bool,
     /// What is looked at once, at the first connection; not at a sentinel.
@@ -90,8 +94,10 @@ struct Current {
     number: u64,
     /// How many attempts have failed since the last that did not.
     failures: u32,
-    /// Whether one has succeeded.
-    connected: bool,
+    /// When the last succeeded that did.
+    connected_at: Option<Instant>,
+    /// How many connections in a row led to the wrong server as soon as they were made.
+    misled: u32,
     /// Before that nobody connects.
     rests_until: Option<Instant>,
 }
@@ -105,8 +111,12 @@ struct Opened {
     shown: AtomicU64,
     waiting: Waiting,
     silence: Silence,
+    /// At one of these it ends.
+    at: Vec<IpAddr>,
     /// What carries the connection, where the client crate doesn't end it by itself.
-    _task: Option<Task>,
+    _driver: Option<Task>,
+    /// What gives it up when the name leads elsewhere.
+    _watch: Option<Task>,
 }
 
 /// A task that ends with its owner.
@@ -209,10 +219,14 @@ impl Line {
             if let Err(error) = &opened {
                 tracing::debug!(event = "not_connected", %error, "could not connect to the store");
             }
+            let opened = opened.map(|mut opened| {
+                opened._watch = watch(line.clone(), number, &opened.at);
+                Arc::new(opened)
+            });
             if let Some(line) = line.upgrade() {
                 Self(line).tried(opened.is_ok());
             }
-            sender.send_replace(Some(opened.map(Arc::new)));
+            sender.send_replace(Some(opened));
         });
         attempt
     }
@@ -221,7 +235,7 @@ impl Line {
         let meters = &self.0.dial.meters;
         let mut current = self.lock();
         if succeeded {
-            meters.connected(std::mem::replace(&mut current.connected, true));
+            meters.connected(current.connected_at.replace(Instant::now()).is_some());
         } else {
             meters.not_connected();
         }
@@ -251,6 +265,20 @@ impl Line {
     fn forget(&self, broken: u64) {
         let mut current = self.lock();
         if current.number == broken {
+            current.attempt = None;
+        }
+    }
+
+    /// The connection led to a server that is none of ours. Where the next leads is seen at once; if
+    /// that is the same again, after rests as between failed attempts.
+    fn misled(&self, number: u64) {
+        let mut current = self.lock();
+        if current.number == number {
+            let reconnect = self.0.dial.reconnect;
+            let is_young = |at: Instant| at.elapsed() < reconnect.at_most;
+            let again = current.connected_at.is_some_and(is_young);
+            current.misled = if again { current.misled.saturating_add(1) } else { 0 };
+            current.rests_until = again.then(|| Instant::now() + reconnect.rest(current.misled));
             current.attempt = None;
         }
     }
@@ -287,15 +315,25 @@ impl Dial {
             .set_pipeline_buffer_size(TOGETHER)
             .set_write_backpressure_boundary(BYTES_TOGETHER);
         let waiting = Waiting::default();
-        let (mut connection, task) = match to.addr() {
+        let (mut connection, driver, at) = match to.addr() {
             ConnectionAddr::Tcp(host, port) => {
                 let stream = reach(host, *port).await?;
-                gathering(stream, &settings, config, waiting.clone()).await?
+                let at = vec![stream.peer_addr()?.ip()];
+                let (connection, driver) =
+                    gathering(stream, &settings, config, waiting.clone()).await?;
+                (connection, Some(driver), at)
             }
-            _ => {
+            addr => {
+                // The client crate does not say which of them it took.
+                let at = match addr {
+                    ConnectionAddr::TcpTls { host, port, .. } => {
+                        lookup::addresses(host, *port).await?.iter().map(|at| at.ip()).collect()
+                    }
+                    _ => Vec::new(),
+                };
                 let tcp = TcpSettings::default().set_user_timeout(SILENT_FOR);
                 let client = Client::open(to.set_redis_settings(settings).set_tcp_settings(tcp))?;
-                (client.get_multiplexed_async_connection_with_config(&config).await?, None)
+                (client.get_multiplexed_async_connection_with_config(&config).await?, None, at)
             }
         };
         if self.primaries_only {
@@ -308,22 +346,21 @@ impl Dial {
             survey.once(&mut connection, who).await;
         }
         let (shown, silence) = (AtomicU64::new(shown), Silence::default());
-        Ok(Opened { connection, shown, waiting, silence, _task: task })
+        Ok(Opened { connection, shown, waiting, silence, at, _driver: driver, _watch: None })
     }
 }
 
 /// The first of the host's addresses that answers.
 async fn reach(host: &str, port: u16) -> std::io::Result<TcpStream> {
     let mut attempts = JoinSet::new();
-    for address in tokio::net::lookup_host((host, port)).await? {
+    for address in lookup::addresses(host, port).await? {
         attempts.spawn(TcpStream::connect(address));
     }
-    let mut failure = std::io::Error::other("the host's name has no address");
+    let mut failure = std::io::Error::other("the runtime is shutting down");
     while let Some(attempt) = attempts.join_next().await {
         match attempt {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => failure = error,
-            // The runtime is shutting down.
             Err(_) => {}
         }
     }
@@ -336,14 +373,40 @@ async fn gathering(
     settings: &RedisConnectionInfo,
     config: AsyncConnectionConfig,
     waiting: Waiting,
-) -> Result<(MultiplexedConnection, Option<Task>), RedisError> {
+) -> Result<(MultiplexedConnection, Task), RedisError> {
     // What leaves is complete: there is nothing to wait for.
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_user_timeout(Some(SILENT_FOR))?;
     let stream = Gathering::over(stream, waiting);
     let (connection, driver) =
         MultiplexedConnection::new_with_config(settings, stream, config).await?;
-    Ok((connection, Some(Task(tokio::spawn(driver).abort_handle()))))
+    Ok((connection, Task(tokio::spawn(driver).abort_handle())))
+}
+
+/// Gives up a connection when the name that led to it leads elsewhere: what is under way is answered,
+/// and the next call connects to where it leads now.
+fn watch(line: Weak<Inner>, number: u64, at: &[IpAddr]) -> Option<Task> {
+    let (to, every) = {
+        let line = line.upgrade()?;
+        (line.to.addr().clone(), line.dial.look_up_every)
+    };
+    let (host, port) = match to {
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. }
+            if lookup::is_name(&host) =>
+        {
+            (host, port)
+        }
+        _ => return None,
+    };
+    let at = at.to_vec();
+    let watching = async move {
+        lookup::leads_elsewhere(&host, port, &at, every).await;
+        tracing::info!(event = "name_moved", host, "the server's name leads elsewhere");
+        if let Some(line) = line.upgrade() {
+            Line(line).forget(number);
+        }
+    };
+    Some(Task(tokio::spawn(watching).abort_handle()))
 }
 
 fn is_primary(role: &Value) -> bool {
@@ -419,9 +482,14 @@ impl Connection {
         answer
     }
 
-    /// It broke, or leads to the wrong server: the next caller makes a new one.
+    /// It broke, or begins wrongly: the next caller makes a new one.
     pub(crate) fn forget(&self) {
         self.line.forget(self.number);
+    }
+
+    /// It leads to the wrong server: the same, and if the new one does so too there are rests between.
+    pub(crate) fn leads_astray(&self) {
+        self.line.misled(self.number);
     }
 }
 

@@ -98,6 +98,7 @@ impl Server {
             credentials: settings.credentials.clone(),
             within: settings.connect_within,
             reconnect: settings.reconnect,
+            look_up_every: settings.topology_every,
             primaries_only: false,
             survey: Some(Arc::new(Survey::default())),
             meters: Arc::clone(&meters),
@@ -275,7 +276,7 @@ impl Server {
                     connection.forget();
                 }
                 Next::Elsewhere => {
-                    connection.forget();
+                    connection.leads_astray();
                     if matches!(self.place, Place::One(_)) {
                         // Its name may lead elsewhere by now, or in a minute: one look has to do.
                         if std::mem::replace(&mut anew, true) {

@@ -22,11 +22,13 @@ pub struct RedisSettings {
     /// How long an answer may take where no request waits: what the store asks for itself, such as
     /// the topology, and clean-up in the background. Default: 5 s.
     pub answer_within: Duration,
-    /// How long the store rests after a failed attempt to connect. Requests wait for the next attempt,
+    /// How long the store rests after a failed attempt to connect, and after one that led to a demoted
+    /// server once more. Requests wait for the next attempt,
     /// within their patience; so `at_most` should be shorter than that. Default: 10 ms to 200 ms.
     pub reconnect: Backoff,
-    /// How often a cluster is asked which node serves what, and sentinels which server is the primary,
-    /// while all goes well. After a redirect or a failure they are asked at once. Default: 60 s.
+    /// How often a cluster is asked which node serves what, sentinels which server is the primary, and
+    /// the resolver where the name of a server leads, while all goes well. After a redirect or a failure
+    /// they are asked at once. Default: 60 s.
     pub topology_every: Duration,
     /// How many calls may be under way at once; more wait, within their patience. Default: 1024.
     pub in_flight: NonZeroUsize,

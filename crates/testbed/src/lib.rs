@@ -7,6 +7,7 @@
 //! | [`cluster`] | [`Cluster`]: three primaries and three replicas, slots that move |
 //! | [`sentinel`] | [`Sentinels`]: a primary, its replica and three sentinels |
 //! | [`proxy`] | [`Proxy`]: the network between a client and that server, with switches for what goes wrong |
+//! | [`hosts`] | [`Hosts`]: a test with an `/etc/hosts` of its own |
 //! | [`http`] | [`Request`] and [`Response`]: HTTP/1.1 byte by byte; [`Browser`]: the same with a cookie [`Jar`] |
 //! | [`process`] | [`Program`]: a binary under test, such as the demo |
 //! | [`chromium`] | [`Chromium`]: a real browser, headless |
@@ -41,6 +42,7 @@ pub mod server;
 pub mod cluster;
 pub mod sentinel;
 pub mod proxy;
+pub mod hosts;
 pub mod http;
 pub mod process;
 pub mod chromium;
@@ -50,6 +52,7 @@ pub mod shell;
 pub use child::eventually;
 pub use chromium::{Chromium, Scripts, Setup};
 pub use cluster::Cluster;
+pub use hosts::Hosts;
 pub use http::{Browser, Jar, Request, Response, SetCookie};
 pub use process::Program;
 pub use proxy::Proxy;

@@ -427,7 +427,7 @@ mod tests {
     }
 
     fn client(proxy: &Proxy) -> Connection {
-        let connection = Connection::open(proxy.port()).unwrap();
+        let connection = Connection::open(proxy.addr()).unwrap();
         connection.set_patience(PATIENCE);
         connection
     }

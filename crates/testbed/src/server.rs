@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -46,7 +46,7 @@ pub struct Server {
     child: Mutex<OwnChild>,
     executable: PathBuf,
     extra: Vec<String>,
-    port: u16,
+    addr: SocketAddrV4,
     folder: TempDir,
     /// Connections of ours that nobody uses now. Kept, because a full or busy server takes no new ones.
     idle: Mutex<Vec<Connection>>,
@@ -85,6 +85,16 @@ impl Server {
         }
     }
 
+    /// The first server to be tested that speaks TLS, else Debian's: not all from wheels do.
+    ///
+    /// # Panics
+    /// If none does.
+    pub fn executable_with_tls() -> PathBuf {
+        let debians = PathBuf::from("/usr/bin/redis-server");
+        let found = Self::every_executable().into_iter().chain([debians]).find(|it| speaks_tls(it));
+        found.expect("a server with TLS: apt-get install redis-server")
+    }
+
     /// Starts `executable` as a sentinel, which watches over nobody yet.
     pub(crate) fn start_sentinel(executable: &Path) -> Self {
         Self::start_with(executable, &[SENTINEL])
@@ -93,19 +103,40 @@ impl Server {
     /// Starts `executable` with more options, such as `&["--maxmemory", "2mb"]`. Of an option given
     /// twice the server takes the last, so these win over ours.
     pub fn start_with(executable: impl AsRef<Path>, extra: &[&str]) -> Self {
-        let executable = executable.as_ref().to_owned();
+        // The port is free now; whether it still is when the server binds it, the start shows.
+        let free = || {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            SocketAddrV4::new(Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port())
+        };
+        Self::start_at(free, executable.as_ref(), extra)
+    }
+
+    /// Starts its replica, at the same port of another address of the loopback interface, such as
+    /// 127.0.0.2: where its name may lead next. Returns when it has all.
+    pub fn start_replica_at(&self, host: Ipv4Addr) -> Self {
+        let addr = SocketAddrV4::new(host, self.port());
+        // Else it has nothing for five seconds.
+        self.command(&["CONFIG", "SET", "repl-diskless-sync-delay", "0"]);
+        let announced = ["--replica-announce-ip", &host.to_string()];
+        let replica = Self::start_at(|| addr, &self.executable, &announced);
+        replica.command(&["REPLICAOF", &self.addr.ip().to_string(), &self.port().to_string()]);
+        let linked = || replica.command(&["INFO", "replication"]).text().contains("link_status:up");
+        assert!(eventually(START, || linked().then_some(())).is_some(), "{}", replica.log());
+        replica
+    }
+
+    fn start_at(addr: impl Fn() -> SocketAddrV4, executable: &Path, extra: &[&str]) -> Self {
+        let executable = executable.to_owned();
         let extra: Vec<_> = extra.iter().map(|&arg| arg.to_owned()).collect();
         let folder = TempDir::with_prefix("testbed-").unwrap();
         for _ in 0..ATTEMPTS {
-            // The port is free now; whether it still is when the server binds it, the start shows.
-            let port =
-                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-            if let Some(child) = launch(&executable, folder.path(), port, &extra) {
+            let addr = addr();
+            if let Some(child) = launch(&executable, folder.path(), addr, &extra) {
                 return Self {
                     child: Mutex::new(child),
                     executable,
                     extra,
-                    port,
+                    addr,
                     folder,
                     idle: Mutex::default(),
                     own: Mutex::default(),
@@ -118,14 +149,14 @@ impl Server {
 
 /// # Where it is
 impl Server {
-    /// The port on 127.0.0.1.
+    /// The port, on 127.0.0.1 unless it was started elsewhere.
     pub fn port(&self) -> u16 {
-        self.port
+        self.addr.port()
     }
 
     /// The address over TCP, as a client takes it: `redis://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        format!("redis://{}", self.addr)
     }
 
     /// The address over its Unix socket: `redis+unix:///path`.
@@ -173,10 +204,10 @@ impl Server {
         self.kill();
         // Again the port may be taken by now, and then only patience helps: clients know this one.
         let child = eventually(START, || {
-            launch(&self.executable, self.folder.path(), self.port, &self.extra)
+            launch(&self.executable, self.folder.path(), self.addr, &self.extra)
         });
         *lock(&self.child) = child.unwrap_or_else(|| {
-            panic!("port {} can't be had again:\n{}", self.port, self.log());
+            panic!("port {} can't be had again:\n{}", self.port(), self.log());
         });
     }
 }
@@ -256,6 +287,16 @@ impl Server {
         stats.lines().filter_map(calls).sum()
     }
 
+    /// How many clients are connected, without this testbed, replicas and subscribers.
+    pub fn clients(&self) -> usize {
+        let list = self.command(&["CLIENT", "LIST", "TYPE", "normal"]).text();
+        let own = lock(&self.own);
+        let address = |line: &str| -> SocketAddr {
+            line.split(' ').find_map(|word| word.strip_prefix("addr=")).unwrap().parse().unwrap()
+        };
+        list.lines().filter(|line| !own.contains(&address(line))).count()
+    }
+
     /// Starts to write down what clients send. The commands of this testbed are left out, and so is
     /// what a script calls.
     pub fn client_commands(&self) -> Monitor<'_> {
@@ -312,7 +353,7 @@ impl Server {
     }
 
     fn connect(&self) -> io::Result<Connection> {
-        let connection = Connection::open(self.port)?;
+        let connection = Connection::open(self.addr)?;
         lock(&self.own).insert(connection.addr());
         Ok(connection)
     }
@@ -360,7 +401,19 @@ fn source(line: &str) -> &str {
 
 /// Starts a server and waits until it is ready; `None` if it ended instead, as it does when somebody
 /// else has the port.
-fn launch(executable: &Path, folder: &Path, port: u16, extra: &[String]) -> Option<OwnChild> {
+/// Whether this program was built with TLS.
+pub fn speaks_tls(executable: &Path) -> bool {
+    // Only who can do it misses the certificate, and ends.
+    let said = Command::new(executable).args(["--port", "0", "--tls-port", "1"]).output();
+    said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("tls-cert-file"))
+}
+
+fn launch(
+    executable: &Path,
+    folder: &Path,
+    addr: SocketAddrV4,
+    extra: &[String],
+) -> Option<OwnChild> {
     let log_file = File::options().create(true).append(true).open(folder.join("log")).unwrap();
     let mut command = Command::new(executable);
     let is_sentinel = extra.iter().any(|option| option == SENTINEL);
@@ -371,7 +424,7 @@ fn launch(executable: &Path, folder: &Path, port: u16, extra: &[String]) -> Opti
         command.arg(file);
     }
     command
-        .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
+        .args(["--bind", &addr.ip().to_string(), "--port", &addr.port().to_string()])
         .arg("--unixsocket")
         .arg(socket(folder))
         .arg("--dir")
@@ -526,7 +579,7 @@ mod tests {
     fn a_connection_that_the_server_closed_is_replaced() {
         let server = Server::start();
         server.command(&["PING"]);
-        let mut other = Connection::open(server.port()).unwrap();
+        let mut other = Connection::open(server.addr).unwrap();
         other.set_patience(PATIENCE);
         assert!(other.ask(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap().int() > 0);
         assert_eq!(server.command(&["PING"]).text(), "PONG");
@@ -582,7 +635,7 @@ mod tests {
     #[test]
     fn a_monitor_sees_each_command_of_a_client_and_nothing_else() {
         let server = Server::start();
-        let mut client = Connection::open(server.port()).unwrap();
+        let mut client = Connection::open(server.addr).unwrap();
         client.set_patience(PATIENCE);
         client.ask(&["SET", "before", "1"]).unwrap();
 

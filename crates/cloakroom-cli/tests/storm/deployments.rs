@@ -1,8 +1,9 @@
 //! What befalls several servers that stand for one.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use testbed::{Cluster, Sentinels, Server, eventually};
+use testbed::{Cluster, Hosts, Sentinels, Server, eventually};
 
 use crate::stage::Kept;
 use crate::storm::storm;
@@ -42,6 +43,31 @@ fn a_frozen_primary_of_sentinels_is_replaced_under_load() {
         takes_over(replica);
         stage.answers(SOME);
     });
+}
+
+/// The endpoint of a managed service: its name moves to the new primary some time after the old one has
+/// become a replica, which goes on answering.
+// Proves F24, F19.
+#[test]
+fn an_endpoint_that_moves_to_another_server_is_followed_under_load() {
+    let this = "deployments::an_endpoint_that_moves_to_another_server_is_followed_under_load";
+    let Some(hosts) = Hosts::around(this, "cloak.test") else { return };
+    let old = Server::start();
+    let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
+    let new = old.start_replica_at(elsewhere);
+    let url = format!("redis://cloak.test:{}", old.port());
+    let told = storm(&url, &[&new], Kept::All, |stage| {
+        // Nothing is lost: it stops writes until its replica has all.
+        assert!(old.command(&["FAILOVER"]).error().is_none());
+        takes_over(&new);
+        stage.answers(SOME);
+        assert_eq!(new.clients(), 0);
+        hosts.lead(elsewhere);
+        stage.answers(SOME);
+        let left = || (old.clients() == 0).then_some(());
+        assert!(eventually(LONG, left).is_some(), "the old one still has clients");
+    });
+    assert!(told.unavailable > 0, "nobody noticed");
 }
 
 // Proves F23.

@@ -4,9 +4,11 @@
 #![allow(clippy::print_stdout, reason = "some say what they measured")]
 
 mod house;
+mod warnings;
 mod cluster;
 mod lossy;
 mod failover;
+mod names;
 mod durable;
 mod credentials;
 mod tls;

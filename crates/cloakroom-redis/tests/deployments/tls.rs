@@ -1,16 +1,19 @@
 //! TLS: whom the store trusts, and how it shows itself.
 
+use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use cloakroom::testing::Visitor;
 use cloakroom_redis::{ClientCertificate, RedisSettings, Tls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use tempfile::TempDir;
 use testbed::Server;
 
-use crate::house::{LONG, manager_with};
+use crate::house::{LONG, VISITS, manager_with};
+use crate::warnings::Warnings;
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -27,50 +30,69 @@ impl Authority {
         self.0.pem().into_bytes()
     }
 
-    /// A certificate for this name, and its key.
-    fn signs(&self, name: &str) -> (Vec<u8>, Vec<u8>) {
+    /// A certificate for these names, and its key.
+    fn signs(&self, names: &[&str]) -> (Vec<u8>, Vec<u8>) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let params = CertificateParams::new(names).unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
     }
 }
 
-/// The first server to be tested that can do TLS, else Debian's: not all from wheels can.
-fn executable() -> PathBuf {
-    let speaks_tls = |path: &PathBuf| {
-        // Only who can do it misses the certificate, and ends.
-        let said = Command::new(path).args(["--port", "0", "--tls-port", "1"]).output();
-        said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("tls-cert-file"))
-    };
-    let debians = PathBuf::from("/usr/bin/redis-server");
-    let servers = Server::every_executable().into_iter().chain([debians]);
-    let found = servers.into_iter().find(speaks_tls);
-    found.expect("a server with TLS: apt-get install redis-server")
+/// A server that speaks TLS.
+struct Secured {
+    server: Server,
+    port: u16,
+    folder: TempDir,
 }
 
-/// A server with this certificate, and the port on which it speaks TLS.
-fn server(folder: &Path, ca: &Authority, name: &str, asks_clients: &str) -> (Server, u16) {
-    let (certificate, key) = ca.signs(name);
-    let write = |file: &str, bytes: &[u8]| {
-        let path = folder.join(file);
-        std::fs::write(&path, bytes).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let options = [
-        "--tls-port",
-        &port.to_string(),
-        "--tls-cert-file",
-        &write("cert", &certificate),
-        "--tls-key-file",
-        &write("key", &key),
-        "--tls-ca-cert-file",
-        &write("ca", &ca.pem()),
-        "--tls-auth-clients",
-        asks_clients,
-    ];
-    (Server::start_with(executable(), &options), port)
+impl Secured {
+    /// With a certificate for `localhost` of this authority, which it trusts itself.
+    fn by(ca: &Authority, asks_clients: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        show(&folder, ca, &["localhost"]);
+        fs::write(folder.path().join("ca"), ca.pem()).unwrap();
+        let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let port =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let options = [
+            "--tls-port",
+            &port.to_string(),
+            "--tls-cert-file",
+            &file("cert"),
+            "--tls-key-file",
+            &file("key"),
+            "--tls-ca-cert-file",
+            &file("ca"),
+            "--tls-auth-clients",
+            asks_clients,
+        ];
+        Self { server: Server::start_with(Server::executable_with_tls(), &options), port, folder }
+    }
+
+    fn url(&self) -> String {
+        format!("rediss://localhost:{}", self.port)
+    }
+
+    /// New connections are shown another certificate from now on.
+    fn shows(&self, ca: &Authority, names: &[&str]) {
+        show(&self.folder, ca, names);
+        // The same names of files: it reads them again.
+        let file = self.folder.path().join("cert");
+        let set = ["CONFIG", "SET", "tls-cert-file", file.to_str().unwrap()];
+        assert_eq!(self.server.command(&set).error(), None, "{}", self.server.log());
+    }
+
+    fn cuts(&self) {
+        self.server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    }
+}
+
+fn show(folder: &TempDir, ca: &Authority, names: &[&str]) {
+    let (certificate, key) = ca.signs(names);
+    fs::write(folder.path().join("cert"), certificate).unwrap();
+    fs::write(folder.path().join("key"), key).unwrap();
 }
 
 fn trusting(ca: Option<Vec<u8>>, client: Option<ClientCertificate>) -> RedisSettings {
@@ -84,38 +106,29 @@ async fn refused(url: &str, settings: &RedisSettings) -> String {
 }
 
 /// A server with TLS, and what a service needs to trust it.
-pub(crate) struct Secure {
-    port: u16,
-    ca: Vec<u8>,
-    // In this order: the process is gone when the folder of its certificates goes.
-    _server: Server,
-    _folder: tempfile::TempDir,
-}
+pub(crate) struct Secure(Secured, Authority);
 
 impl Secure {
     pub(crate) fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
         let ours = Authority::new();
-        let (server, port) = server(folder.path(), &ours, "localhost", "no");
-        Self { port, ca: ours.pem(), _server: server, _folder: folder }
+        Self(Secured::by(&ours, "no"), ours)
     }
 
     pub(crate) fn settings(&self) -> RedisSettings {
-        trusting(Some(self.ca.clone()), None)
+        trusting(Some(self.1.pem()), None)
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("rediss://localhost:{}", self.port)
+        self.0.url()
     }
 }
 
 // Proves F27, R59.
 #[tokio::test]
 async fn a_server_is_trusted_by_its_own_authority_and_name_alone() {
-    let folder = tempfile::tempdir().unwrap();
     let (ours, theirs) = (Authority::new(), Authority::new());
-    let (_server, port) = server(folder.path(), &ours, "localhost", "no");
-    let url = format!("rediss://localhost:{port}");
+    let secured = Secured::by(&ours, "no");
+    let (url, port) = (secured.url(), secured.port);
     let manager = manager_with(&url, LONG, &trusting(Some(ours.pem()), None));
     let visitor = Visitor::logged_in(&manager, "alice").await.unwrap();
     assert!(visitor.open().session().user().await.unwrap().is_some());
@@ -136,13 +149,80 @@ async fn a_server_is_trusted_by_its_own_authority_and_name_alone() {
 
 #[tokio::test]
 async fn a_server_that_asks_for_a_certificate_is_shown_ours() {
-    let folder = tempfile::tempdir().unwrap();
     let ours = Authority::new();
-    let (_server, port) = server(folder.path(), &ours, "localhost", "yes");
-    let url = format!("rediss://localhost:{port}");
-    let (chain, key) = ours.signs("shop");
+    let secured = Secured::by(&ours, "yes");
+    let url = secured.url();
+    let (chain, key) = ours.signs(&["shop"]);
     let client = Some(ClientCertificate { chain, key });
     let manager = manager_with(&url, LONG, &trusting(Some(ours.pem()), client));
     manager.check().await.unwrap();
     refused(&url, &trusting(Some(ours.pem()), None)).await;
+}
+
+// Proves F27.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_renewed_while_the_server_runs_fails_nobody() {
+    let ours = Authority::new();
+    let secured = Secured::by(&ours, "no");
+    let settings = trusting(Some(ours.pem()), None);
+    let manager = manager_with(&secured.url(), LONG, &settings);
+    let visitor = Visitor::logged_in(&manager, "alice").await.unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let counting = tokio::spawn({
+        let (visitor, over) = (visitor.clone(), over.clone());
+        async move {
+            while !over.load(Ordering::SeqCst) {
+                visitor.open().session().increment(VISITS, 1).await.unwrap();
+            }
+        }
+    });
+    for round in 0..10 {
+        // It is the new one that a new connection is shown: only every other is good for this URL.
+        let by_number = format!("rediss://127.0.0.1:{}", secured.port);
+        let names: &[&str] =
+            if round % 2 == 0 { &["localhost"] } else { &["localhost", "127.0.0.1"] };
+        secured.shows(&ours, names);
+        let fresh = manager_with(&by_number, LONG, &settings).check().await;
+        assert_eq!(fresh.is_ok(), round % 2 == 1, "{fresh:?}");
+        manager_with(&secured.url(), LONG, &settings).check().await.unwrap();
+    }
+    over.store(true, Ordering::SeqCst);
+    counting.await.unwrap();
+    secured.cuts();
+    while manager.check().await.is_err() {}
+    assert!(visitor.open().session().user().await.unwrap().is_some());
+}
+
+/// A thread alone, which is the one whose log is read.
+// Proves F27.
+#[tokio::test]
+async fn a_certificate_that_is_replaced_by_one_that_nobody_trusts_stops_new_connections_alone() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let secured = Secured::by(&ours, "no");
+    let manager = manager_with(&secured.url(), LONG, &trusting(Some(ours.pem()), None));
+    let visitor = Visitor::logged_in(&manager, "alice").await.unwrap();
+    let warnings = Warnings::default();
+    let _listens = warnings.listen();
+    for (authority, name, reason) in [
+        (&theirs, "localhost", "invalid peer certificate"),
+        (&ours, "cloak.test", "not valid for name"),
+    ] {
+        secured.shows(authority, &[name]);
+        // The connection there is has been verified.
+        assert!(visitor.open().session().user().await.unwrap().is_some());
+        assert_eq!(warnings.said(), [""; 0]);
+
+        secured.cuts();
+        let begun = Instant::now();
+        while !warnings.said().iter().any(|said| said.contains(reason)) {
+            let error = visitor.open().session().user().await.unwrap_err();
+            assert_eq!(error.status(), 503);
+            assert!(begun.elapsed() < LONG, "{error:?}");
+        }
+        secured.shows(&ours, &["localhost"]);
+        while manager.check().await.is_err() {}
+        // In place.
+        assert!(visitor.open().session().user().await.unwrap().is_some());
+        warnings.forget();
+    }
 }

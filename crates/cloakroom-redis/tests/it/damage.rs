@@ -43,6 +43,31 @@ async fn what_is_no_session_counts_as_unknown_and_is_removed() {
     assert_eq!(server.keys_without_ttl(), Vec::<String>::new());
 }
 
+/// Nothing bounds beforehand what the script reads: asking how much there is costs every request. So
+/// the server reads it once, and nobody else has to do with it.
+// Proves F28.
+#[tokio::test]
+async fn a_planted_hash_of_very_many_fields_is_read_once_not_sent_and_removed() {
+    let server = Server::start();
+    let manager = manager(&server);
+    let visitor = alice(&manager).await;
+    let (key, _) = keys_of(&visitor).await;
+    let plant = "for i = 1, 100000 do redis.call('HSET', KEYS[1], 'field' .. i, i) end";
+    assert!(server.command(&["EVAL", plant, "1", &key]).is_nil());
+    let sent = || {
+        let stats = server.command(&["INFO", "stats"]).text();
+        let line = stats.lines().find_map(|line| line.strip_prefix("total_net_output_bytes:"));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    let before = sent();
+    assert!(visitor.open().session().if_logged_in().increment(VISITS, 1).await.unwrap().is_none());
+    // Some thousands are what the server says of itself; the fields are more than a million.
+    let bytes = sent() - before;
+    assert!(bytes < 100_000, "{bytes} bytes");
+    assert_eq!(server.command(&["EXISTS", &key]).int(), 0);
+    assert!(alice(&manager).await.open().session().user().await.unwrap().is_some());
+}
+
 // Proves R65.
 #[tokio::test]
 async fn a_damaged_index_logs_out_and_heals_at_the_next_login() {

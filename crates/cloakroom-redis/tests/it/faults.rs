@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use cloakroom::store::Happened;
 use cloakroom::{Manager, Prefix, SessionError, Settings};
-use cloakroom_redis::{InvalidUrl, RedisSettings, RedisStore};
+use cloakroom_redis::{Backoff, InvalidUrl, RedisSettings, RedisStore};
 use testbed::{Proxy, Server};
 
 use crate::house::{NOTE, VISITS, alice, keys_of, manager, manager_at, manager_with};
@@ -83,6 +83,36 @@ async fn all_who_meet_a_frozen_server_wait_at_once_and_once() {
     while manager.check().await.is_err() {}
     let visit = self::manager(&server).open([visitor.cookie().unwrap().as_bytes()]);
     assert!(visit.session().user().await.unwrap().is_some());
+}
+
+/// A demoted server refuses what it is sent, at once, and its name may lead elsewhere soon: it is
+/// connected to anew for that, and not as often as there are requests.
+// Proves F19, F12.
+#[tokio::test]
+async fn a_demoted_server_is_connected_to_less_and_less_often() {
+    const REQUESTS: i64 = 40;
+    let server = Server::start();
+    let reconnect = Backoff { first: Duration::from_millis(10), at_most: Duration::from_secs(60) };
+    let rests = RedisSettings { reconnect, ..RedisSettings::default() };
+    let store = RedisStore::open_with(&server.url(), Prefix::new("shop").unwrap(), &rests).unwrap();
+    let patience = Duration::from_millis(30);
+    let manager = Manager::new(store, Settings { patience, ..Settings::default() });
+    let visitor = alice(&self::manager(&server)).await;
+    while manager.check().await.is_err() {}
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]);
+    let connects = || {
+        let stats = server.command(&["INFO", "stats"]).text();
+        let line = stats.lines().find_map(|line| line.strip_prefix("total_connections_received:"));
+        line.unwrap().parse::<i64>().unwrap()
+    };
+    let before = connects();
+    for _ in 0..REQUESTS {
+        let visit = manager.open([visitor.cookie().unwrap().as_bytes()]);
+        assert_eq!(visit.session().increment(VISITS, 1).await.unwrap_err().status(), 503);
+    }
+    let made = connects() - before;
+    println!("{made} connections for {REQUESTS} requests");
+    assert!((1..REQUESTS).contains(&made), "{made} connections");
 }
 
 // Several threads, so that the client hears of the break while this one waits for the server.

@@ -17,7 +17,7 @@ fn title(part: Part) -> &'static str {
         Part::Role => "役割",
         Part::Cluster => "クラスター",
         Part::Version => "バージョン",
-        Part::Memory => "メモリー",
+        Part::Memory => "メモリ",
         Part::Persistence => "永続化",
         Part::Permissions => "権限",
         Part::Rehearsal => "通し確認",
@@ -316,7 +316,7 @@ fn words(finding: &Finding) -> Words {
             "止まっている Sentinel を起動してください。過半数と、`SENTINEL MONITOR` で決めた定足数が必要です。",
         ),
         InfoDenied { error } => W::act(
-            format!("このユーザーには INFO が許可されていません ({error})。レプリカ、メモリー、永続化は調べられません。"),
+            format!("このユーザーには INFO が許可されていません ({error})。レプリカ、メモリ、永続化は調べられません。"),
             "`+info` で許可するか、別のユーザーでもう一度実行してください。",
         ),
 
@@ -369,24 +369,24 @@ fn words(finding: &Finding) -> Words {
 
         MemoryGood { used, limit, policy } => W::fine(format!("{} / {} 使用、{policy}", mib(*used), mib(*limit))),
         MemoryUnlimited { used } => W::act(
-            format!("{} 使用、上限なし。マシンのメモリーを超えて増えると、サーバーは強制終了されます。", mib(*used)),
+            format!("{} 使用、上限なし。マシンのメモリを超えて増えると、サーバーは強制終了されます。", mib(*used)),
             "`maxmemory` をマシンに見合う値にし、`maxmemory-policy noeviction` にしてください。",
         ),
         MemoryNearlyFull { used, limit, percent } => W::act(
-            format!("メモリーの {percent} % を使用中です ({} / {})。一杯になると誰もログインできません。", mib(*used), mib(*limit)),
+            format!("メモリの {percent} % を使用中です ({} / {})。一杯になると誰もログインできません。", mib(*used), mib(*limit)),
             "`maxmemory` を上げるか、匿名セッションのアイドルタイムアウトを短くしてください。",
         ),
         MemoryFull { used, limit } => W::act(
-            format!("メモリーが一杯です ({} / {})。読み出しとログアウトはできますが、ログインと書き込みは拒否されます。", mib(*used), mib(*limit)),
+            format!("メモリが一杯です ({} / {})。読み出しとログアウトはできますが、ログインと書き込みは拒否されます。", mib(*used), mib(*limit)),
             "`maxmemory` を上げるか、空きを作ってください。`redis-cli --bigkeys` で大きいキーが分かります。",
         ),
         Evicts { policy } => W::act(
-            format!("ポリシー {policy} では、メモリーが足りなくなると、有効期限を持つキー、つまりセッションが無作為に消されます。利用者がログアウトし、索引が消えればそのユーザーの全セッションが終わります。"),
-            "セッション専用のサーバーにして `maxmemory-policy noeviction` (ElastiCache ではパラメーターグループ) とし、メモリーを監視してください。消さざるを得ないなら volatile-ttl の方がましです。",
+            format!("ポリシー {policy} では、メモリが足りなくなると、有効期限を持つキー、つまりセッションが無作為に消されます。利用者がログアウトし、索引が消えればそのユーザーの全セッションが終わります。"),
+            "セッション専用のサーバーにして `maxmemory-policy noeviction` (ElastiCache ではパラメーターグループ) とし、メモリを監視してください。消さざるを得ないなら volatile-ttl の方がましです。",
         ),
         EvictsSoonest => W::act(
-            "ポリシー volatile-ttl では、メモリーが足りなくなると、残り時間の少ないセッションから終わります。",
-            "消さざるを得ない場合の次善策です。できれば `maxmemory-policy noeviction` にして、メモリーを監視してください。",
+            "ポリシー volatile-ttl では、メモリが足りなくなると、残り時間の少ないセッションから終わります。",
+            "消さざるを得ない場合の次善策です。できれば `maxmemory-policy noeviction` にして、メモリを監視してください。",
         ),
         MemoryUnseen => W::fine("INFO が許可されていないため未確認です。`maxmemory-policy noeviction` を確認してください"),
 
