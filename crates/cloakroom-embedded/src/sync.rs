@@ -28,7 +28,7 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// The system's, and somebody else's turn may come before each use of it.
+/// The system's, and somebody else's turn may come before and after it is read.
 #[cfg(shuttle)]
 pub(crate) struct OnceLock<T> {
     inner: std::sync::OnceLock<T>,
@@ -39,7 +39,9 @@ pub(crate) struct OnceLock<T> {
 impl<T> OnceLock<T> {
     pub(crate) fn get(&self) -> Option<&T> {
         self.turn.load(std::sync::atomic::Ordering::SeqCst);
-        self.inner.get()
+        let value = self.inner.get();
+        self.turn.load(std::sync::atomic::Ordering::SeqCst);
+        value
     }
 
     pub(crate) fn set(&self, value: T) -> Result<(), T> {
