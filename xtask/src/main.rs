@@ -17,6 +17,7 @@ mod peers;
 mod bench;
 mod fuzz;
 mod mutants;
+mod models;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,9 @@ usage: cargo xtask <command>
                            compiler
   mutants [FILE]...        whether a test notices each small change of the code that a lock is made of;
                            takes hours, and cargo-mutants
+  models [NAME]            what threads do at once, under a model checker; a minute to compile, and half
+                           to play. CLOAKROOM_SCHEDULES: how many schedules; CLOAKROOM_SCHEDULE: the one
+                           that failed, again
   help                     this text
 
 environment:
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         ["bench", name, rest @ ..] => bench::bench(name, rest),
         ["fuzz", rest @ ..] => fuzz::fuzz(rest),
         ["mutants", files @ ..] => mutants::mutants(files),
+        ["models", words @ ..] if words.len() <= 1 => models::models(words),
         ["help" | "--help" | "-h"] => {
             println!("{HELP}");
             Ok(())

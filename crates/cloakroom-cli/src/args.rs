@@ -270,6 +270,19 @@ pub(crate) struct Serve {
     #[arg(value_name = "TIME")]
     pub(crate) absolute: Option<Duration>,
 
+    /// A new cookie for every session so often; the one before is good for --rotate-grace more, and
+    /// who uses it after that, while somebody else has the new one, ends the session: it was copied
+    /// [default: never]
+    #[arg(long, env = "CLOAKROOM_ROTATE_EVERY", value_parser = humantime::parse_duration)]
+    #[arg(value_name = "TIME")]
+    pub(crate) rotate_every: Option<Duration>,
+
+    /// How long a cookie is good for after the next one was handed out, for requests on their way
+    /// [default: 1m, or less if --rotate-every is less]
+    #[arg(long, env = "CLOAKROOM_ROTATE_GRACE", value_parser = humantime::parse_duration)]
+    #[arg(value_name = "TIME", requires = "rotate_every")]
+    pub(crate) rotate_grace: Option<Duration>,
+
     /// How long a request waits for the store, all its calls together; then it is answered 503
     #[arg(long, env = "CLOAKROOM_PATIENCE", value_parser = patience, default_value = "250ms")]
     #[arg(value_name = "TIME")]

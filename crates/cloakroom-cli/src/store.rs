@@ -8,8 +8,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use cloakroom::{
-    Keys, Lifetime, Manager, MemoryStore, Prefix, SecretKey, SessionLimit, Settings, TokenMint,
-    WhenFull,
+    Keys, Lifetime, Manager, MemoryStore, Prefix, Rotation, SecretKey, SessionLimit, Settings,
+    TokenMint, WhenFull,
 };
 use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore};
 use cloakroom_redis::RedisStore;
@@ -45,6 +45,13 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
     let defaults = Settings::default();
     let lifetime = lifetime(serve, defaults.lifetime)?;
     let given = keys()?;
+    let rotation = rotation(serve)?;
+    let rotating = |keys: Keys| {
+        Some(match rotation {
+            Some(rotation) => keys.rotating(rotation),
+            None => keys,
+        })
+    };
     let settings = Settings {
         cookie: match serve.cookie {
             Cookie::Secure => defaults.cookie,
@@ -71,11 +78,12 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
                 Some(keys) => keys,
                 None => kept_key(&folder).map(Keys::new).map_err(Problem::Failed)?,
             };
-            let settings = Settings { keys: Some(keys), ..settings };
+            let settings = Settings { keys: rotating(keys), ..settings };
             Ok((Manager::new(store, settings), format!("in {}", folder.display())))
         }
         Some("memory") => {
-            let settings = Settings { keys: Some(given.map_or_else(random_key, Ok)?), ..settings };
+            let keys = rotating(given.map_or_else(random_key, Ok)?);
+            let settings = Settings { keys, ..settings };
             tracing::warn!(
                 event = "memory_store",
                 "sessions are kept in the memory of this process and end with it: leave out \
@@ -86,7 +94,8 @@ pub(crate) fn manager(serve: &Serve) -> Result<(Manager, String), Problem> {
         }
         // The error holds nothing of the URL.
         Some(url) => {
-            let settings = Settings { keys: Some(given.map_or_else(random_key, Ok)?), ..settings };
+            let keys = rotating(given.map_or_else(random_key, Ok)?);
+            let settings = Settings { keys, ..settings };
             let store = RedisStore::open(url, serve.prefix.clone())
                 .map_err(|error| format!("--store or REDIS_URL: {error}; or `memory`"))?;
             let place = format!("at {}", store.server());
@@ -173,6 +182,13 @@ fn lifetime(serve: &Serve, default: Lifetime) -> Result<Lifetime, String> {
     let absolute = serve.absolute.unwrap_or(default.absolute());
     let idle = serve.idle.unwrap_or(default.idle().min(absolute));
     Lifetime::new(idle, absolute).map_err(|error| format!("--idle and --absolute: {error}"))
+}
+
+fn rotation(serve: &Serve) -> Result<Option<Rotation>, String> {
+    let Some(every) = serve.rotate_every else { return Ok(None) };
+    let grace = serve.rotate_grace.unwrap_or(Rotation::default().grace().min(every));
+    let rotation = Rotation::new(every, grace);
+    rotation.map(Some).map_err(|error| format!("--rotate-every and --rotate-grace: {error}"))
 }
 
 fn limit(serve: &Serve) -> Option<SessionLimit> {

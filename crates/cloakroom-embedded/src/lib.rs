@@ -36,6 +36,7 @@
 //! It is for one process on one machine whose live sessions fit in its memory. To share sessions
 //! between machines, move to `cloakroom-redis`.
 
+mod sync;
 mod log;
 mod witness;
 mod file;

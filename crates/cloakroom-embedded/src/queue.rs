@@ -4,7 +4,7 @@
 //! What is not urgent lies beside it, the latest state of each record alone, and goes along once a
 //! second. Every record is queued under the lock of its shard, so the order here is the memory's.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use cloakroom::SessionId;
@@ -13,13 +13,14 @@ use cloakroom::store::Happened;
 use event_listener::Event;
 
 use crate::log::Writes;
+use crate::sync::{Condvar, Mutex, MutexGuard, OnceLock, now};
 
 /// How long a renewed end may lie in memory alone.
 const TOUCHES_WITHIN: Duration = Duration::from_secs(1);
 /// How often the writer is sent to sweep.
 const SWEPT_EVERY: Duration = Duration::from_secs(1);
-/// How many bytes may wait before more has to wait for room.
-const FULL: usize = 16 * 1024 * 1024;
+/// How many bytes may wait before more has to wait for room; in the models two sessions.
+const FULL: usize = if cfg!(shuttle) { 250 } else { 16 * 1024 * 1024 };
 
 #[derive(Default)]
 pub(crate) struct Queue {
@@ -98,11 +99,11 @@ impl Queue {
             }
         }
         if !state.touched.is_empty() && state.touched_since.is_none() {
-            state.touched_since = Some(Instant::now());
+            state.touched_since = Some(now());
         }
         if !state.gathering.is_empty() {
             if state.gathering_since.is_none() {
-                state.gathering_since = Some(Instant::now());
+                state.gathering_since = Some(now());
                 self.work.notify_one();
             }
             return Ok(Some(state.batch.clone()));
@@ -135,7 +136,7 @@ impl Queue {
         let mut guard = self.state();
         loop {
             let state = &mut *guard;
-            let now = Instant::now();
+            let now = now();
             // A window that no clock can tell the end of is one without an end.
             let due = |since: Option<Instant>, within| since?.checked_add(within);
             let at_once = |since: Option<Instant>, at| if state.ending { since } else { at };

@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::{Future, ready};
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
@@ -21,6 +20,7 @@ use redb::backends::FileBackend;
 
 use crate::file::{Folder, OpenError};
 use crate::queue::{Batch, Failure, Queue};
+use crate::sync::thread::{self, JoinHandle};
 use crate::writer::{self, Shared};
 
 /// Sessions in a folder of this machine. Clones are handles to the same store; when the last one is
@@ -117,7 +117,7 @@ impl EmbeddedStore {
             open().and_then(|sessions| writer::read(&shared, sessions))?;
         sessions.tidy_all()?;
         shared.engine.replace(records, || ());
-        let thread = std::thread::Builder::new().name("cloakroom-writer".into());
+        let thread = thread::Builder::new().name("cloakroom-writer".into());
         let writer = {
             let shared = shared.clone();
             thread.spawn(move || writer::run(&shared, sessions, &open))
@@ -366,3 +366,6 @@ impl Deadline {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(all(test, shuttle))]
+mod models;

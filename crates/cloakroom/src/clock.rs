@@ -3,10 +3,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::expiry::Timestamp;
+use crate::sync::{AtomicU64, Ordering};
 
 /// What a store without a server reads the time from.
 #[derive(Clone)]

@@ -20,14 +20,13 @@ mod users;
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
 
 use crate::change::{Change, Fields, Refusal, Rejection};
 use crate::clock::Clock;
 use crate::expiry::{Life, Touch};
 use crate::rotation::Current;
 use crate::store::{Applied, Apply, Create, Created, Ended, OnlyIf, Rotate, Rotated, Why};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::token::{SessionId, Tag};
 
 pub use packed::{Content, Packed, Record};
@@ -114,7 +113,7 @@ impl Engine {
             return Ok(Created::Taken);
         }
         let cap = self.anonymous_at_most;
-        // Asked and taken in one step: other shards make sessions at the same time.
+        // Asked and taken in one step, and taken once: other shards make sessions at the same time.
         let one_more = |count| (count < cap).then_some(count + 1);
         let place = || self.anonymous.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more);
         if new.login.is_none() && place().is_err() {
@@ -134,11 +133,7 @@ impl Engine {
             token: Current::default(),
             fields: new.fields.clone(),
         };
-        let snapshot = shard.insert(*new.id, session, now, &self.anonymous);
-        if new.login.is_none() {
-            // It has counted itself.
-            self.anonymous.fetch_sub(1, Ordering::SeqCst);
-        }
+        let snapshot = shard.insert(*new.id, session, now);
         Ok(Created::Done(snapshot, pushed_out))
     }
 
@@ -251,8 +246,13 @@ impl Engine {
                 None => return Rotated::Full,
             }
         }
-        shards.of_old().end(rotate.old, now, &self.anonymous);
-        let snapshot = shards.of_new().insert(*rotate.new, session, now, &self.anonymous);
+        match rotate.why {
+            Why::Renewal => {
+                shards.of_old().end_for_its_successor(rotate.old, now);
+            }
+            Why::Login { .. } => shards.of_old().end(rotate.old, now, &self.anonymous),
+        }
+        let snapshot = shards.of_new().insert(*rotate.new, session, now);
         Rotated::Done(snapshot, pushed_out)
     }
 

@@ -100,6 +100,7 @@
 //! Requirements of others are named by their ids: ASVS is the OWASP Application Security Verification
 //! Standard 5.0, and cookies follow RFC 6265bis.
 
+mod sync;
 pub mod expiry;
 pub mod rotation;
 pub mod token;

@@ -11,7 +11,6 @@
 
 use std::fmt;
 use std::future::ready;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -22,6 +21,8 @@ use crate::store::{
     Answer, Applied, Apply, Create, Created, EndOf, Ended, EndedOf, Happened, ListOf, Page,
     Patience, Rotate, Rotated, Store, StoreError, User, Verb, Which,
 };
+use crate::sync::mpsc::{self, RecvTimeoutError};
+use crate::sync::thread;
 use crate::token::{Prefix, SessionId, Tag};
 
 /// A store in the memory of this process. Clones are handles to the same sessions.
@@ -65,7 +66,7 @@ impl MemoryStore {
             _sweeper: sender,
         });
         let swept = Arc::downgrade(&inner);
-        let thread = std::thread::Builder::new().name("cloakroom-sweeper".into());
+        let thread = thread::Builder::new().name("cloakroom-sweeper".into());
         if let Err(error) = thread.spawn(move || sweep_until_dropped(&swept, &receiver)) {
             // Expiry is checked on every read: without a sweeper memory is freed later, that's all.
             tracing::warn!(%error, "the memory store has no sweeper");
@@ -205,7 +206,7 @@ mod tests {
         let store = MemoryStore::new();
         let (sender, receiver) = mpsc::channel::<()>();
         let swept = Arc::downgrade(&store.0);
-        let sweeper = std::thread::spawn(move || sweep_until_dropped(&swept, &receiver));
+        let sweeper = thread::spawn(move || sweep_until_dropped(&swept, &receiver));
         // As the store does when it is dropped; the sweeper hears it at once.
         drop((store, sender));
         sweeper.join().unwrap();

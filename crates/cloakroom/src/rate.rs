@@ -1,10 +1,11 @@
 //! How often strangers may make something: a bucket that fills with time and that each one takes from.
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use crate::clock::Clock;
 use crate::expiry::Timestamp;
+use crate::sync::Mutex;
 
 /// How much may happen: `at_once` at most, and then `per_second` for as long as it goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

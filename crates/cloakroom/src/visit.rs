@@ -22,7 +22,7 @@ mod sealed;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_lock::Mutex as Turn;
@@ -40,6 +40,7 @@ use crate::rate::{Bucket, Permission};
 use crate::rotation::Shown;
 use crate::settings::Settings;
 use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, StoreError, User};
+use crate::sync::{Mutex, MutexGuard};
 use crate::token::{Issued, SessionId, Tag, Token, TokenMint};
 
 pub(crate) use moves::LoginTerms;

@@ -13,6 +13,7 @@
 //! | [`chromium`] | [`Chromium`]: a real browser, headless |
 //! | [`child`] | [`eventually`], and how every process started here also ends here |
 //! | [`shell`] | [`Shell`]: plays the commands that a paper shows, and compares; [`papers`] finds them |
+//! | `schedules` | a scene under a model checker of threads, in the models only |
 //! | [`resp`] | [`Reply`], and the protocol of Redis as far as the rooms above need it |
 //!
 //! Everything blocks and nothing depends on an async runtime, so the tests of every crate can use it.
@@ -48,6 +49,8 @@ pub mod process;
 pub mod chromium;
 pub mod papers;
 pub mod shell;
+#[cfg(shuttle)]
+pub mod schedules;
 
 pub use child::eventually;
 pub use chromium::{Chromium, Scripts, Setup};

@@ -1,5 +1,7 @@
 //! A server whose clock steps, by a library between it and the system.
 
+mod rotation;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

@@ -9,6 +9,7 @@ use super::{Changes, Content, Engine, shard_of};
 use crate::expiry::Timestamp;
 use crate::records::{Cursor, NotOfItsKind, Page, Record, Restored};
 use crate::rotation::Current;
+use crate::sync::Ordering;
 use crate::token::SessionId;
 
 impl Engine {
@@ -68,7 +69,9 @@ impl Engine {
         let Record { user, life, client, fields, .. } = record.clone();
         let token = Current::default();
         let content = Content { user, life, client, token, fields };
-        shard.insert_until(id, content, expires_at, now, &self.anonymous);
+        // However many there are: who restores has decided that they are to be there.
+        self.anonymous.fetch_add(content.user.is_none().into(), Ordering::SeqCst);
+        shard.insert_until(id, content, expires_at, now);
         shard.keep(note, &super::Record { content: None, expires_at, indexed_until: None });
         Restored::Done
     }

@@ -3,8 +3,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use super::index::Index;
@@ -12,6 +11,7 @@ use super::packed::{Content, Packed, Record};
 use crate::expiry::{Timestamp, Touch};
 use crate::rotation::{Generation, Shown, Superseded};
 use crate::store::{ENDED_FOR, Login, Snapshot, WhenFull};
+use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::token::{SessionId, Tag};
 
 /// How many records of a shard one sweep looks at, at most, so that it holds a lock only briefly.
@@ -233,15 +233,10 @@ impl Shard {
         self.put(id, session, Ends { expires_at, indexed_until }, now)
     }
 
-    pub(super) fn insert(
-        &mut self,
-        id: SessionId,
-        session: Content,
-        now: Timestamp,
-        anonymous: &AtomicUsize,
-    ) -> Snapshot {
+    /// The caller has taken a place for it among the anonymous sessions, if it is one.
+    pub(super) fn insert(&mut self, id: SessionId, session: Content, now: Timestamp) -> Snapshot {
         let expires_at = session.life.expires_at(now, Duration::ZERO);
-        self.insert_until(id, session, expires_at, now, anonymous)
+        self.insert_until(id, session, expires_at, now)
     }
 
     pub(super) fn insert_until(
@@ -250,15 +245,9 @@ impl Shard {
         session: Content,
         expires_at: Timestamp,
         now: Timestamp,
-        anonymous: &AtomicUsize,
     ) -> Snapshot {
         self.urgent = true;
-        let indexed_until = if session.user.is_some() {
-            Some(session.life.indexed_until(expires_at))
-        } else {
-            anonymous.fetch_add(1, Ordering::SeqCst);
-            None
-        };
+        let indexed_until = session.user.is_some().then(|| session.life.indexed_until(expires_at));
         self.put(id, session, Ends { expires_at, indexed_until }, now)
     }
 
@@ -308,14 +297,23 @@ impl Shard {
         }
     }
 
-    /// Leaves a marker in the place of a session, and no trace of it elsewhere.
+    /// Leaves a marker where a session was, and no trace of it elsewhere.
     pub(super) fn end(&mut self, id: &SessionId, now: Timestamp, anonymous: &AtomicUsize) {
+        let was_anonymous = self.end_for_its_successor(id, now);
+        anonymous.fetch_sub(was_anonymous.into(), Ordering::SeqCst);
+    }
+
+    /// As [`end`](Self::end), and its place among the anonymous sessions, if it had one, is its
+    /// successor's: once given back, a newcomer could take it in between.
+    pub(super) fn end_for_its_successor(&mut self, id: &SessionId, now: Timestamp) -> bool {
         let alive = self.records.get(id).is_some_and(|slot| !slot.packed.is_marker());
-        if alive {
-            self.forget(id, anonymous);
-            let expires_at = now + ENDED_FOR;
-            self.keep(*id, &Record { content: None, expires_at, indexed_until: None });
+        if !alive {
+            return false;
         }
+        let was_anonymous = self.remove(id);
+        let expires_at = now + ENDED_FOR;
+        self.keep(*id, &Record { content: None, expires_at, indexed_until: None });
+        was_anonymous
     }
 
     pub(super) fn forget_if_expired(
@@ -330,11 +328,17 @@ impl Shard {
     }
 
     pub(super) fn forget(&mut self, id: &SessionId, anonymous: &AtomicUsize) {
-        let Some(Slot { packed, due }) = self.records.remove(id) else { return };
+        let was_anonymous = self.remove(id);
+        anonymous.fetch_sub(was_anonymous.into(), Ordering::SeqCst);
+    }
+
+    /// Says whether it had a place among the anonymous sessions, which the caller gives back or hands on.
+    fn remove(&mut self, id: &SessionId) -> bool {
+        let Some(Slot { packed, due }) = self.records.remove(id) else { return false };
         self.changed.push(*id);
         self.expiring.remove(&(due, *id));
         self.leave_index(id, packed.indexed_until());
-        anonymous.fetch_sub(packed.is_anonymous().into(), Ordering::SeqCst);
+        packed.is_anonymous()
     }
 
     /// Removes what has expired, and says how many; looks at so many records at most.
