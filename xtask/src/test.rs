@@ -90,8 +90,8 @@ fn servers() -> Result<Servers> {
     Ok(servers)
 }
 
-/// The tests of the Redis store, and of the demo from outside, on each server but the first. Races run a share of their rounds
-/// there: what differs between versions shows in the first ones.
+/// The tests of the Redis store, and of the demo from outside, on each server but the first. Races run
+/// a share of their rounds there: what differs between versions shows in the first ones.
 fn on_the_other_servers(servers: &Servers) -> Result {
     const LIST: &str = "CLOAKROOM_TEST_SERVERS";
     let list = servers.variables.iter().find(|(name, _)| *name == LIST);

@@ -23,8 +23,8 @@ pub struct RedisSettings {
     /// the topology, and clean-up in the background. Default: 5 s.
     pub answer_within: Duration,
     /// How long the store rests after a failed attempt to connect, and after one that led to a demoted
-    /// server once more. Requests wait for the next attempt,
-    /// within their patience; so `at_most` should be shorter than that. Default: 10 ms to 200 ms.
+    /// server once more. Requests wait for the next attempt, within their patience; so `at_most` should
+    /// be shorter than that. Default: 10 ms to 200 ms.
     pub reconnect: Backoff,
     /// How often a cluster is asked which node serves what, sentinels which server is the primary, and
     /// the resolver where the name of a server leads, while all goes well. After a redirect or a failure

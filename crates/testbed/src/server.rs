@@ -399,8 +399,6 @@ fn source(line: &str) -> &str {
     bracket.and_then(|(inside, _)| inside.split_once(' ')).expect("a line of MONITOR").1
 }
 
-/// Starts a server and waits until it is ready; `None` if it ended instead, as it does when somebody
-/// else has the port.
 /// Whether this program was built with TLS.
 pub fn speaks_tls(executable: &Path) -> bool {
     // Only who can do it misses the certificate, and ends.
@@ -408,6 +406,8 @@ pub fn speaks_tls(executable: &Path) -> bool {
     said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).contains("tls-cert-file"))
 }
 
+/// Starts a server and waits until it is ready; `None` if it ended instead, as it does when somebody
+/// else has the port.
 fn launch(
     executable: &Path,
     folder: &Path,

@@ -64,6 +64,7 @@ if ARGV[read + 6] == 'increment' and ARGV[read + 4] == '0' and ARGV[read + 5] ==
         redis.call('HSET', session.key, name, sum)
         return reply('done', session, renew(session, touch), sum)
       end
+      break
     end
   end
 end
