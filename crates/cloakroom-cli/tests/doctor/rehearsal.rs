@@ -41,7 +41,7 @@ fn an_answer_that_the_store_does_not_understand_is_passed_on() {
 #[test]
 fn a_wrong_count_is_found() {
     let server = Server::start();
-    let said = rewritten(&server, "$1\r\n3\r\n*", "$1\r\n7\r\n*");
+    let said = rewritten(&server, "$1\r\n3\r\n$", "$1\r\n7\r\n$");
     examine(&format!("redis://{said}"), "rehearsal.wrong");
 }
 
