@@ -140,7 +140,7 @@ fn without_settings_it_says_what_that_means() {
 
     let demo = Program::start(CLOAKROOM, &["--port", "0", "--store", "memory"], &env);
     assert!(demo.wait_for_log("SECRET_KEY is not set").contains("WARN"));
-    assert!(demo.wait_for_log("in the memory of this process").contains("WARN"));
+    assert!(demo.wait_for_log("event=\"memory_store\"").contains("WARN"));
 }
 
 #[test]
