@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "it prints")]
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -106,32 +107,27 @@ fn hours() -> Lifetime {
 
 /// So many do this to sessions here and there, for a while.
 fn load(
-    store: &EmbeddedStore,
     ids: &[SessionId],
     workers: usize,
-    change: &Change,
     time: Duration,
+    work: impl Fn(&SessionId) + Sync,
 ) -> (f64, Took) {
-    let limits = &Settings::default().limits;
     let over = AtomicBool::new(false);
     let begun = Instant::now();
-    let work = |worker: usize| {
+    let worker = |number: usize| {
         let mut took = Vec::new();
-        let mut at = worker * 7_919;
+        let mut at = number * 7_919;
         while !over.load(Ordering::Relaxed) {
             at = at.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let id = &ids[(at >> 33) % ids.len()];
-            let (only_if, touch) = (OnlyIf::Alive, Touch::Exactly);
             let begun = Instant::now();
-            let apply = Apply { id, change, only_if, touch, limits, token: None };
-            let applied = pollster::block_on(store.apply(apply, PATIENCE)).unwrap();
+            work(id);
             took.push(begun.elapsed());
-            assert!(matches!(applied, Applied::Done(..)));
         }
         took
     };
     let all = thread::scope(|scope| {
-        let all: Vec<_> = (0..workers).map(|n| scope.spawn(move || work(n))).collect();
+        let all: Vec<_> = (0..workers).map(|n| scope.spawn(move || worker(n))).collect();
         // How long is measured.
         thread::sleep(time);
         over.store(true, Ordering::Relaxed);
@@ -139,6 +135,16 @@ fn load(
     });
     let took = Took::new(all);
     (took.count() as f64 / begun.elapsed().as_secs_f64(), took)
+}
+
+fn apply<'a>(store: &'a EmbeddedStore, change: &'a Change) -> impl Fn(&SessionId) + Sync + 'a {
+    let limits = Settings::default().limits;
+    move |id| {
+        let (only_if, touch) = (OnlyIf::Alive, Touch::Exactly);
+        let apply = Apply { id, change, only_if, touch, limits: &limits, token: None };
+        let applied = pollster::block_on(store.apply(apply, PATIENCE)).unwrap();
+        assert!(matches!(applied, Applied::Done(..)));
+    }
 }
 
 fn increment() -> Change {
@@ -156,7 +162,7 @@ fn throughput() {
         let ids = made(&store, 10_000, hours());
         for (what, change) in [("increment", increment()), ("read", Change::read())] {
             for workers in [1, 64] {
-                let (rate, took) = load(&store, &ids, workers, &change, FOR);
+                let (rate, took) = load(&ids, workers, FOR, apply(&store, &change));
                 let rate = format!("{rate:.0}");
                 let [p50, p99, p999] = [500, 990, 999].map(|at| took.at(at));
                 println!("{}", row([&name, &what, &workers, &rate, &p50, &p99, &p999]));
@@ -165,13 +171,18 @@ fn throughput() {
     }
 }
 
-/// A store of so many sessions, and what a slice of load after another showed of it.
+/// About as many bytes as a session's record has.
+const RECORD: usize = 128;
+
+/// A store of so many sessions, a bare table of as many to compare it with, and what a slice of load after another showed of it.
 struct Sized {
     sessions: usize,
     store: EmbeddedStore,
     ids: Vec<SessionId>,
+    bare: HashMap<SessionId, Box<[u8; RECORD]>>,
     writes: Vec<Slice>,
     reads: Vec<Slice>,
+    looks: Vec<Slice>,
     _folder: TempDir,
 }
 
@@ -205,13 +216,15 @@ fn sizes(most: usize) {
         let (held, took) = opened(folder.path());
         rows.push((rate, took, file, held / sessions as u64));
         let store = open(folder.path(), Durability::EveryWrite, Clock::system());
-        let (writes, reads) = (Vec::new(), Vec::new());
-        all.push(Sized { sessions, store, ids, writes, reads, _folder: folder });
+        let bare = ids.iter().map(|id| (*id, Box::new([1; RECORD]))).collect();
+        let [writes, reads, looks] = [const { Vec::new() }; 3];
+        all.push(Sized { sessions, store, ids, bare, writes, reads, looks, _folder: folder });
     }
     for _ in 0..SLICES {
         for one in &mut all {
-            one.writes.push(slice(&one.store, &one.ids, 64, &increment()));
-            one.reads.push(slice(&one.store, &one.ids, 1, &Change::read()));
+            one.writes.push(slice(&one.ids, 64, apply(&one.store, &increment())));
+            one.reads.push(slice(&one.ids, 1, apply(&one.store, &Change::read())));
+            one.looks.push(slice(&one.ids, 1, |id| assert_eq!(one.bare[id][RECORD - 1], 1)));
         }
     }
     for (one, (rate, opened, file, held)) in all.iter().zip(rows) {
@@ -226,6 +239,7 @@ fn sizes(most: usize) {
     for (what, at_once, of) in [
         ("increment", 64, (|one| &one.writes) as fn(&Sized) -> &Vec<Slice>),
         ("read", 1, |one| &one.reads),
+        ("a look into a bare table", 1, |one| &one.looks),
     ] {
         for one in &all {
             let median = |at: usize| {
@@ -244,14 +258,15 @@ fn sizes(most: usize) {
 /// Says what the table above shows, whatever its figures are.
 const WHAT_GROWS: &str = "
 What a write puts into the file does not depend on the number of sessions: the file is a log. What
-grows with that number is the wait for memory, which the reads show alone. An operation looks at one
-slot of a table of all sessions and at one record; what it changed is noted in the queue and, when it
-is written, in the table of what lies where in the file: some ten places. With a thousand sessions the
-processor's cache has them all, with two million none.";
+grows with that number is the wait for memory: with a thousand sessions the processor's cache has all
+that an operation looks at, with two million nothing. The last rows show that wait alone, as a program
+has it that looks for ids in a `HashMap` and reads one byte of what it finds. An operation of the store
+looks at one slot of such a table and at one record; what it changed is noted in the queue and, when it
+is written, in the table of what lies where in the file: some ten places.";
 
-fn slice(store: &EmbeddedStore, ids: &[SessionId], workers: usize, change: &Change) -> Slice {
+fn slice(ids: &[SessionId], workers: usize, work: impl Fn(&SessionId) + Sync) -> Slice {
     let before = cpu();
-    let (rate, took) = load(store, ids, workers, change, Duration::from_secs(1));
+    let (rate, took) = load(ids, workers, Duration::from_secs(1), work);
     // Reads renew the ends of sessions, which are written within a second: that is theirs as well.
     thread::sleep(Duration::from_millis(1_200));
     let spent = (cpu() - before).as_secs_f64() * 1e6 / took.count() as f64;
