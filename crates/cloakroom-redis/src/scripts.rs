@@ -19,147 +19,73 @@ impl Script {
     }
 }
 
-/// Makes a session.
-pub static CREATE: Script = Script {
-    text: concat!(
-        include_str!("scripts/session.lua"),
-        "\n",
-        include_str!("scripts/moves.lua"),
-        "\n",
-        include_str!("scripts/create.lua"),
-    ),
-    sha: LazyLock::new(|| sha_of(&CREATE)),
-};
+/// A script, of these files one after the other.
+macro_rules! script {
+    ($(#[$doc:meta])+ $name:ident: $($part:literal),+) => {
+        $(#[$doc])+
+        pub static $name: Script = Script {
+            text: concat!($(include_str!(concat!("scripts/", $part)), "\n"),+),
+            sha: LazyLock::new(|| sha_of(&$name)),
+        };
+    };
+}
 
-/// Changes a session and returns it whole; also reads and increments.
-pub static APPLY: Script = Script {
-    text: concat!(
-        include_str!("scripts/session.lua"),
-        "\n",
-        include_str!("scripts/apply.lua"),
-        "\n",
-        include_str!("scripts/fields.lua"),
-        "\n",
-        include_str!("scripts/change.lua"),
-    ),
-    sha: LazyLock::new(|| sha_of(&APPLY)),
-};
-
-/// Ends one session and makes the one that takes its place.
-pub static ROTATE: Script = Script {
-    text: concat!(
-        include_str!("scripts/session.lua"),
-        "\n",
-        include_str!("scripts/fields.lua"),
-        "\n",
-        include_str!("scripts/moves.lua"),
-        "\n",
-        include_str!("scripts/along.lua"),
-        "\n",
-        include_str!("scripts/rotate.lua"),
-    ),
-    sha: LazyLock::new(|| sha_of(&ROTATE)),
-};
-
-/// Ends a session and answers what goes along into the one that a login makes in another slot.
-pub static SEAL: Script = Script {
-    text: concat!(
-        include_str!("scripts/session.lua"),
-        "\n",
-        include_str!("scripts/fields.lua"),
-        "\n",
-        include_str!("scripts/moves.lua"),
-        "\n",
-        include_str!("scripts/along.lua"),
-        "\n",
-        include_str!("scripts/seal.lua"),
-    ),
-    sha: LazyLock::new(|| sha_of(&SEAL)),
-};
-
-/// Says whether a login would find room.
-pub static ROOM: Script = Script {
-    text: concat!(
-        include_str!("scripts/session.lua"),
-        "\n",
-        include_str!("scripts/moves.lua"),
-        "\n",
-        include_str!("scripts/room.lua"),
-    ),
-    sha: LazyLock::new(|| sha_of(&ROOM)),
-};
-
-/// Ends a session.
-pub static END: Script = Script {
-    text: concat!(
-        include_str!("scripts/session.lua"),
-        "\n",
-        include_str!("scripts/moves.lua"),
-        "\n",
-        include_str!("scripts/end.lua"),
-    ),
-    sha: LazyLock::new(|| sha_of(&END)),
-};
-
-/// Reads a page of a user's index.
-pub static LIST: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/list.lua")),
-    sha: LazyLock::new(|| sha_of(&LIST)),
-};
-
-/// Counts the sessions in a user's index.
-pub static COUNT: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/count.lua")),
-    sha: LazyLock::new(|| sha_of(&COUNT)),
-};
-
-/// Reads what sessions of a user say of themselves.
-pub static LOOK: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/look.lua")),
-    sha: LazyLock::new(|| sha_of(&LOOK)),
-};
-
-/// Ends sessions of a user, however many.
-pub static END_OF: Script = Script {
-    text: concat!(
-        include_str!("scripts/session.lua"),
-        "\n",
-        include_str!("scripts/moves.lua"),
-        "\n",
-        include_str!("scripts/end_of.lua"),
-    ),
-    sha: LazyLock::new(|| sha_of(&END_OF)),
-};
-
-/// Removes what sessions held that were ended all at once.
-pub static TIDY: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/tidy.lua")),
-    sha: LazyLock::new(|| sha_of(&TIDY)),
-};
-
-/// Reads a session, and leaves it as it is.
-pub static PEEK: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/peek.lua")),
-    sha: LazyLock::new(|| sha_of(&PEEK)),
-};
-
-/// Makes a session that was alive in another store.
-pub static RESTORE: Script = Script {
-    text: concat!(
-        include_str!("scripts/session.lua"),
-        "\n",
-        include_str!("scripts/moves.lua"),
-        "\n",
-        include_str!("scripts/restore.lua"),
-    ),
-    sha: LazyLock::new(|| sha_of(&RESTORE)),
-};
-
-/// Says what is odd about a key, and gives it a time to live.
-pub static ORPHAN: Script = Script {
-    text: concat!(include_str!("scripts/session.lua"), "\n", include_str!("scripts/orphan.lua")),
-    sha: LazyLock::new(|| sha_of(&ORPHAN)),
-};
+script! {
+    /// Makes a session.
+    CREATE: "session.lua", "moves.lua", "create.lua"
+}
+script! {
+    /// Changes a session and returns it whole; also reads and increments.
+    APPLY: "quick.lua", "session.lua", "apply.lua", "fields.lua", "change.lua"
+}
+script! {
+    /// Ends one session and makes the one that takes its place.
+    ROTATE: "session.lua", "fields.lua", "moves.lua", "along.lua", "rotate.lua"
+}
+script! {
+    /// Ends a session and answers what goes along into the one that a login makes in another slot.
+    SEAL: "session.lua", "fields.lua", "moves.lua", "along.lua", "seal.lua"
+}
+script! {
+    /// Says whether a login would find room.
+    ROOM: "session.lua", "moves.lua", "room.lua"
+}
+script! {
+    /// Ends a session.
+    END: "session.lua", "moves.lua", "end.lua"
+}
+script! {
+    /// Reads a page of a user's index.
+    LIST: "session.lua", "list.lua"
+}
+script! {
+    /// Counts the sessions in a user's index.
+    COUNT: "session.lua", "count.lua"
+}
+script! {
+    /// Reads what sessions of a user say of themselves.
+    LOOK: "session.lua", "look.lua"
+}
+script! {
+    /// Ends sessions of a user, however many.
+    END_OF: "session.lua", "moves.lua", "end_of.lua"
+}
+script! {
+    /// Removes what sessions held that were ended all at once.
+    TIDY: "session.lua", "tidy.lua"
+}
+script! {
+    /// Reads a session, and leaves it as it is.
+    PEEK: "session.lua", "peek.lua"
+}
+script! {
+    /// Makes a session that was alive in another store.
+    RESTORE: "session.lua", "moves.lua", "restore.lua"
+}
+script! {
+    /// Says what is odd about a key, and gives it a time to live.
+    ORPHAN: "session.lua", "orphan.lua"
+}
 
 fn sha_of(script: &Script) -> String {
     redis::Script::new(script.text).get_hash().to_owned()

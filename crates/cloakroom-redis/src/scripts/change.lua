@@ -3,10 +3,12 @@
 
 -- The sum as text, or nil and why not.
 local function sum(a, b, floor)
-  local plain = plain_sum(a, b)
-  if plain then
-    if floor == '0' and string.sub(plain, 1, 1) == '-' then return nil, 'out-of-range' end
-    return plain
+  local plain = '^-?[1-9]%d*$'
+  -- Numbers that Lua adds exactly, as nearly always.
+  if #a < 16 and #b < 16 and (a == '0' or string.find(a, plain)) and string.find(b, plain) then
+    local added = a + b
+    if floor == '0' and added < 0 then return nil, 'out-of-range' end
+    return ms(added)
   end
 
   -- A decimal of 64 bits in two halves of exact Lua numbers (which end at 2^53), both with its sign.

@@ -17,7 +17,7 @@ if server.type(session_key) == b"hash":
 else:
     read = "no session"
 
-parts = ["session.lua", "apply.lua", "fields.lua", "change.lua"]
+parts = ["quick.lua", "session.lua", "apply.lua", "fields.lua", "change.lua"]
 text = "\n".join((pathlib.Path(folder) / part).read_text() for part in parts)
 apply = server.register_script(text)
 reply = apply(

@@ -14,3 +14,4 @@ mod processes;
 mod records;
 mod cancelled;
 mod sums;
+mod quick;

@@ -1,4 +1,4 @@
-//! The sums of `apply.lua` and `change.lua`, in a real server, against wider numbers than it has.
+//! The sums of `change.lua`, in a real server, against wider numbers than it has.
 
 use cloakroom_redis::scripts;
 use testbed::Server;
@@ -49,7 +49,6 @@ fn a_sum_in_lua_is_exact_or_refused() {
     };
     let sums = [
         part("local function ms", "\n\n"),
-        part("local function plain_sum", "-- A counter that is there"),
         part("local function sum", "-- The list with one more item"),
     ];
     let each = "local said = {} \
