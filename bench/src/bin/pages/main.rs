@@ -56,7 +56,7 @@ fn main() {
     let kept = settings.has("kept").then(|| kept::measure(&settings, &stage, &here));
     let program = stage.redis.executable().to_owned();
     let scale = settings.has("scale").then(|| scale::measure(&settings, &stage, &here, &program));
-    let sizes = settings.has("sizes").then(|| sizes::measure(&program));
+    let sizes = settings.has("sizes").then(|| sizes::measure(&Server::every_executable()));
     let run = Run { machine, redis: version, cores, variants, pages, kept, scale, sizes };
     report::write(&settings, &run);
     if let Some(root) = &settings.readmes {

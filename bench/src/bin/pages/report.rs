@@ -12,10 +12,10 @@ use crate::kept::{Kept, PAIRS, Share};
 use crate::pace::Pages;
 use crate::plot::{Bar, Plot};
 use crate::run::Run;
-use crate::scale::Scale;
+use crate::scale::{Scale, Sized};
 use crate::scene::Scene;
 use crate::settings::Settings;
-use crate::sizes::Size;
+use crate::sizes::Sizes;
 use crate::slice::NOISY;
 use crate::table::{What, figure, median_of, ratio_of, thousands};
 use crate::variant::{PIPELINE, REDIS, STATIC};
@@ -56,6 +56,9 @@ pub(crate) fn said(program: &str, words: &[&str]) -> String {
 
 fn opening(settings: &Settings, run: &Run) -> String {
     let quick = if settings.quick { " --quick" } else { "" };
+    let usual = Settings::default().rounds;
+    let fewer = !settings.quick && settings.rounds != usual;
+    let rounds = if fewer { format!(" --rounds {}", settings.rounds) } else { String::new() };
     let pinned = match run.cores {
         Some([server, rest]) => format!(
             "the server alone on core {server}, Redis and the load generator on core {rest}"
@@ -64,7 +67,7 @@ fn opening(settings: &Settings, run: &Run) -> String {
     };
     format!(
         "# Performance\n\n\
-         Measured on {} by `cargo xtask bench{quick}`, built with {}, against Redis {} on the same \
+         Measured on {} by `cargo xtask bench{quick}{rounds}`, built with {}, against Redis {} on the same \
          machine without persistence: {}; {pinned}. {} rounds of slices of {} ms.\n\n\
          Other pages: [the store of one machine](performance-embedded.md), \
          [many sessions of one user](performance-users.md).\n",
@@ -248,7 +251,8 @@ fn scaled(scale: &Scale) -> String {
     let mut text = String::from(
         "\n## The cost of scale\n\n\
          The counted page with Cloakroom on Redis, 64 visitors at once, who take any of the sessions (of \
-         some 50,000). Each number of sessions has a server of its own, and slices take turns.\n\n",
+         some 50,000), all of which have been here within the minute. Each number of sessions has a server of \
+         its own, and slices take turns.\n\n",
     );
     text.push_str(&head([
         "sessions in Redis",
@@ -256,21 +260,26 @@ fn scaled(scale: &Scale) -> String {
         "× the first",
         "server CPU, µs",
         "× the first",
+        "one look, µs",
         "Redis' memory, MB",
     ]));
     text.push('\n');
-    for (count, slices, bytes) in &scale.sessions {
-        let first = &scale.sessions[0].1;
+    let first = scale.sessions.first().map_or(&[][..], |sized| &sized.slices);
+    for Sized { count, slices, look, bytes } in &scale.sessions {
         text.push_str(&row([
             &thousands(*count as f64),
             &figure(median_of(slices, |one| one.redis)),
             &figure(ratio_of(slices, first, |one| one.redis)),
             &figure(median_of(slices, |one| one.server)),
             &figure(ratio_of(slices, first, |one| one.server)),
+            &figure(Some(*look)),
             &figure(Some(bytes / 1e6)),
         ]));
         text.push('\n');
     }
+    text.push_str(
+        "\nOne look is what `EXISTS` of any one key costs this server, a thousand to a write: what grows there is the wait for memory. A counted page looks at two keys and at when both end.\n",
+    );
     if let Some(reason) = &scale.left_out {
         text.push_str(&format!("\nNot all of it: {reason}.\n"));
     }
@@ -306,16 +315,19 @@ const ROOM: f64 = 2.0;
 /// How busy a shard should be.
 const BUSY: f64 = 0.6;
 
-fn sized(run: &Run, sizes: &[Size]) -> String {
-    let mut text = String::from(
+fn sized(run: &Run, sizes: &Sizes) -> String {
+    let mut text = format!(
         "\n## Bytes a session\n\n\
-         Of Redis' memory, with 100,000 sessions: seven small fields (91 bytes of names and values), one \
-         session a user. Time to live, index and the server's own tables are included.\n\n",
+         Of the server's memory, with 100,000 sessions: seven small fields (91 bytes of names and values), \
+         one session a user. Time to live, index and the server's own tables are included. On {}, in this \
+         order.\n\n",
+        sizes.servers.join(", ")
     );
-    text.push_str(&head(["kept", "bytes", "Redis keeps it as"]));
+    text.push_str(&head(["kept", "bytes", "the first keeps it as"]));
     text.push('\n');
-    for size in sizes {
-        text.push_str(&row([&size.what, &format!("{:.0}", size.bytes), &size.encoding]));
+    for size in &sizes.sizes {
+        let bytes: Vec<String> = size.bytes.iter().map(|bytes| format!("{bytes:.0}")).collect();
+        text.push_str(&row([&size.what, &bytes.join(", "), &size.encoding]));
         text.push('\n');
     }
     text.push_str(
@@ -323,24 +335,23 @@ fn sized(run: &Run, sizes: &[Size]) -> String {
          orphans` finds those.\n",
     );
 
-    let Some(size) = sizes.iter().find(|size| size.what == crate::sizes::MEASURED) else {
+    let Some(bytes) = sizes.measured().and_then(|size| size.bytes.first().copied()) else {
         return text;
     };
     let counted = |pages: &Pages| pages.slices.median(Scene::Counted, REDIS, |one| one.redis);
     let cost = run.pages.as_ref().and_then(counted);
     text.push_str(&format!(
         "\n## Sizing\n\n\
-         Memory for one shard, computed from {:.0} bytes a session (a user, a device, seven small fields) \
+         Memory for one shard, computed from {bytes:.0} bytes a session (a user, a device, seven small fields) \
          and [twice that](operations.md#how-large): memory fragments, replicas want buffers, and a snapshot \
          copies what changes meanwhile.\n\n",
-        size.bytes
     ));
     let shards = [1_u32, 2, 4, 8, 16, 32];
     text.push_str(&head(["sessions", "1 shard", "2", "4", "8", "16", "32"]));
     text.push('\n');
     for sessions in [1e6, 10e6, 100e6] {
         let cell = |shards: u32| {
-            let bytes = sessions * size.bytes * ROOM / f64::from(shards);
+            let bytes = sessions * bytes * ROOM / f64::from(shards);
             if bytes < 1e9 {
                 format!("{:.0} MB", bytes / 1e6)
             } else {
@@ -428,7 +439,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("images")).unwrap();
         let settings = Settings { docs: folder.path().to_owned(), ..Settings::default() };
-        let size = Size { what: crate::sizes::MEASURED, bytes: 1.0, encoding: String::new() };
         let run = Run {
             machine: String::new(),
             redis: String::new(),
@@ -437,7 +447,7 @@ mod tests {
             pages: Some(Pages::default()),
             kept: Some(BTreeMap::new()),
             scale: Some(Scale::default()),
-            sizes: Some(vec![size]),
+            sizes: Some(Sizes::example()),
         };
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs");
         let here = fs::read_to_string(docs.join("performance.md")).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::kept::Kept;
 use crate::pace::Pages;
 use crate::scale::Scale;
-use crate::sizes::Size;
+use crate::sizes::Sizes;
 use crate::variant::Variant;
 
 /// All that a run has found out.
@@ -20,5 +20,5 @@ pub(crate) struct Run {
     pub(crate) pages: Option<Pages>,
     pub(crate) kept: Option<BTreeMap<String, Kept>>,
     pub(crate) scale: Option<Scale>,
-    pub(crate) sizes: Option<Vec<Size>>,
+    pub(crate) sizes: Option<Sizes>,
 }

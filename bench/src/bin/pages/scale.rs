@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use bench::load::{self, Plan, Visitors};
+use bench::system;
 use testbed::Server;
 
 use crate::fill::{self, Layout};
@@ -15,17 +17,30 @@ use crate::variant::{REDIS, Running, SCRIPT, Variant};
 /// Slices of the same round stand at the same place.
 #[derive(Debug, Default)]
 pub(crate) struct Scale {
-    /// By how many sessions there are: the slices, and the bytes that the server uses.
-    pub(crate) sessions: Vec<(usize, Vec<Slice>, f64)>,
+    /// By how many sessions there are, the fewest first.
+    pub(crate) sessions: Vec<Sized>,
     /// By how many fields a session has beside the counter: ours, and the script by hand.
     pub(crate) fields: BTreeMap<u32, [Vec<Slice>; 2]>,
     /// Why there are no more sessions.
     pub(crate) left_out: Option<String>,
 }
 
+/// A server with so many sessions.
+#[derive(Debug)]
+pub(crate) struct Sized {
+    pub(crate) count: usize,
+    pub(crate) slices: Vec<Slice>,
+    /// What one look at any one key costs the server, in microseconds of processor time.
+    pub(crate) look: f64,
+    /// What the server uses.
+    pub(crate) bytes: f64,
+}
+
 /// Of so many sessions, visitors have these.
 const SAMPLE: usize = 50_000;
 const FIELDS: [u32; 4] = [0, 7, 14, 56];
+/// Keys that are looked at alone.
+const LOOKS: usize = 50_000;
 const MOST: usize = 5_000_000;
 /// What five million sessions take, generously.
 const MEMORY_OF_MOST: u64 = 6_000_000_000;
@@ -82,8 +97,33 @@ fn by_sessions(
     }
     bar.finish_and_clear();
     for ((count, slices), (stage, ..)) in counts.into_iter().zip(slices).zip(&filled) {
-        scale.sessions.push((count, slices, sizes::used(&stage.redis)));
+        let (look, bytes) = (look(stage), sizes::used(&stage.redis));
+        scale.sessions.push(Sized { count, slices, look, bytes });
     }
+}
+
+/// The wait for memory alone: keys from anywhere, each looked at once.
+fn look(stage: &Stage) -> f64 {
+    let client = redis::Client::open(stage.redis.url()).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    let mut asked = |command: &str, keys: &[String]| -> Vec<redis::Value> {
+        let mut pipe = redis::pipe();
+        keys.iter().for_each(|key| {
+            pipe.cmd(command).arg((!key.is_empty()).then_some(key));
+        });
+        pipe.query(&mut connection).unwrap()
+    };
+    let keys: Vec<Vec<String>> = (0..LOOKS / 1_000)
+        .map(|_| {
+            let keys = asked("RANDOMKEY", &vec![String::new(); 1_000]);
+            keys.into_iter().map(|key| redis::from_redis_value(key).unwrap()).collect()
+        })
+        .collect();
+    let before = system::ran(stage.redis.pid());
+    for keys in &keys {
+        asked("EXISTS", keys);
+    }
+    (system::ran(stage.redis.pid()) - before).as_secs_f64() * 1e6 / LOOKS as f64
 }
 
 fn by_fields(settings: &Settings, stage: &Stage, both: [&Variant; 2], scale: &mut Scale) {
@@ -110,7 +150,9 @@ fn by_fields(settings: &Settings, stage: &Stage, both: [&Variant; 2], scale: &mu
 
 fn one(settings: &Settings, stage: &Stage, at: &Running, requests: &[Vec<u8>]) -> Slice {
     let mut visitors = Visitors::at(at.addr, 64).unwrap_or_else(|error| at.fail(error));
-    stage.warm(at, &mut visitors, requests);
+    // Each has been here within the minute, so that no visit is the first and none has to be noted.
+    let once = Plan::Once(Duration::from_secs(60));
+    visitors.send(requests, once).unwrap_or_else(|error| at.fail(error));
     stage.slice(at, &mut visitors, requests, Plan::Any(settings.slice)).0
 }
 

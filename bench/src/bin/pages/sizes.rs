@@ -1,6 +1,6 @@
 //! What a session takes of Redis' memory, by what is kept of it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use redis::{Client, Pipeline};
 use testbed::Server;
@@ -11,10 +11,30 @@ use crate::fill::{self, FIELDS, Layout};
 #[derive(Clone, Debug)]
 pub(crate) struct Size {
     pub(crate) what: &'static str,
-    /// Of the server's memory, index and time to live included.
-    pub(crate) bytes: f64,
-    /// What Redis calls the encoding.
+    /// Of the memory of each server, index and time to live included.
+    pub(crate) bytes: Vec<f64>,
+    /// What the first of them calls the encoding.
     pub(crate) encoding: String,
+}
+
+/// What sessions take on each server.
+#[derive(Debug, Default)]
+pub(crate) struct Sizes {
+    pub(crate) servers: Vec<String>,
+    pub(crate) sizes: Vec<Size>,
+}
+
+impl Sizes {
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        let size = Size { what: MEASURED, bytes: vec![1.0], encoding: String::new() };
+        Self { servers: vec!["a server".into()], sizes: vec![size] }
+    }
+
+    /// Of the layout that the figures to reach are about.
+    pub(crate) fn measured(&self) -> Option<&Size> {
+        self.sizes.iter().find(|size| size.what == MEASURED)
+    }
 }
 
 /// So many sessions, and as many users: enough that the server's own tables are as full as they are on
@@ -28,43 +48,54 @@ const LAYOUTS: [(Layout, &str); 4] = [
     (Layout::Long, "the same, and a field of 65 bytes"),
 ];
 
-/// The layout that the figures to reach are about.
-pub(crate) const MEASURED: &str = LAYOUTS[2].1;
+const MEASURED: &str = LAYOUTS[2].1;
 
 /// Writes one session by hand.
 type Write = fn(&mut Pipeline, usize);
 
-pub(crate) fn measure(executable: &Path) -> Vec<Size> {
-    let bar = bench::progress(3 + LAYOUTS.len(), "bytes a session");
-    let mut sizes = Vec::new();
+pub(crate) fn measure(executables: &[PathBuf]) -> Sizes {
     let by_hand: [(&str, Write); 3] = [
         ("the fields as a JSON string, by hand", json),
         ("the fields as a hash, by hand", hash),
         ("the same, and a set of the user's sessions", hash_and_index),
     ];
-    for (what, write) in by_hand {
-        bar.inc(1);
-        sizes.push(size(executable, what, |server| {
-            let client = Client::open(server.url()).unwrap();
-            let mut connection = client.get_connection().unwrap();
-            for from in (0..SESSIONS).step_by(1_000) {
-                let mut pipe = redis::pipe();
-                (from..from + 1_000).for_each(|number| write(&mut pipe, number));
-                pipe.query::<()>(&mut connection).unwrap();
+    let bar =
+        bench::progress(executables.len() * (by_hand.len() + LAYOUTS.len()), "bytes a session");
+    let mut all = Sizes::default();
+    for executable in executables {
+        let mut add = |what, fill: &dyn Fn(&Server)| {
+            bar.inc(1);
+            let (bytes, encoding) = size(executable, fill);
+            match all.sizes.iter_mut().find(|size| size.what == what) {
+                Some(size) => size.bytes.push(bytes),
+                None => all.sizes.push(Size { what, bytes: vec![bytes], encoding }),
             }
-        }));
-    }
-    for (layout, what) in LAYOUTS {
-        bar.inc(1);
-        sizes.push(size(executable, what, |server| {
-            let _ = fill::sessions(&server.url(), SESSIONS, 1, layout);
-        }));
+        };
+        for (what, write) in by_hand {
+            add(what, &|server| by_hand_at(server, write));
+        }
+        for (layout, what) in LAYOUTS {
+            add(what, &|server| {
+                let _ = fill::sessions(&server.url(), SESSIONS, 1, layout);
+            });
+        }
+        all.servers.push(name_of(executable));
     }
     bar.finish_and_clear();
-    sizes
+    all
 }
 
-fn size(executable: &Path, what: &'static str, fill: impl FnOnce(&Server)) -> Size {
+fn by_hand_at(server: &Server, write: Write) {
+    let client = Client::open(server.url()).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    for from in (0..SESSIONS).step_by(1_000) {
+        let mut pipe = redis::pipe();
+        (from..from + 1_000).for_each(|number| write(&mut pipe, number));
+        pipe.query::<()>(&mut connection).unwrap();
+    }
+}
+
+fn size(executable: &Path, fill: &dyn Fn(&Server)) -> (f64, String) {
     let server = Server::start_with(executable, &["--appendonly", "no"]);
     let before = used(&server);
     fill(&server);
@@ -72,8 +103,18 @@ fn size(executable: &Path, what: &'static str, fill: impl FnOnce(&Server)) -> Si
     let page = server.command(&["SCAN", "0", "COUNT", "1000"]).list();
     let keys = page[1].list().into_iter().map(|key| key.text());
     let key = keys.into_iter().find(|key| key.contains(":session:")).unwrap();
-    let encoding = server.command(&["OBJECT", "ENCODING", &key]).text();
-    Size { what, bytes, encoding }
+    (bytes, server.command(&["OBJECT", "ENCODING", &key]).text())
+}
+
+/// Such as "Redis 7.0.15".
+fn name_of(executable: &Path) -> String {
+    let said = Server::start_with(executable, &[]).command(&["INFO", "server"]).text();
+    let version = |name: &str| said.lines().find_map(|line| line.strip_prefix(name));
+    match (version("valkey_version:"), version("redis_version:")) {
+        (Some(version), _) => format!("Valkey {}", version.trim()),
+        (None, Some(version)) => format!("Redis {}", version.trim()),
+        (None, None) => "of an unknown version".into(),
+    }
 }
 
 pub(crate) fn used(server: &Server) -> f64 {
