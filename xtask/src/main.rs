@@ -33,7 +33,8 @@ usage: cargo xtask <command>
   counts                   how many instructions the pieces of a request take (`test` does it too)
   counts --renew           write them into pieces/counts.txt
   screenshots              pictures of every page of the demo, into target/screenshots
-  bench [--quick]          the tutorial's page beside its peers, its figures to reach, what sessions cost
+  bench [--quick] [--rounds N]
+                           the tutorial's page beside its peers, its figures to reach, what sessions cost
                            in Redis; an hour (quick: some minutes), and replaces docs/performance.md
   bench embedded [N]       figures of the embedded store, with up to N sessions (2,000,000); takes
                            minutes, and replaces docs/performance-embedded.md
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
         ["servers"] => servers::print(),
         ["counts"] => test::counts(),
         ["counts", "--renew"] => test::renew_counts(),
-        ["bench", flags @ ..] if flags.iter().all(|flag| flag.starts_with("--")) => {
+        ["bench", flags @ ..] if flags.first().is_none_or(|flag| flag.starts_with("--")) => {
             bench::pages(flags)
         }
         ["bench", name, rest @ ..] => bench::bench(name, rest),

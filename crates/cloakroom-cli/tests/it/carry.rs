@@ -256,3 +256,24 @@ fn masked(said: &str, place: &Path) -> String {
     }
     masked
 }
+
+/// Runs what stands behind it on a terminal.
+const ON_A_TERMINAL: &str =
+    "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
+
+#[test]
+fn a_bar_shows_on_a_terminal_how_far_it_is_and_nowhere_else() {
+    let (folder, server) = (tempfile::tempdir().unwrap(), Server::start());
+    made(folder.path(), "cloakroom-demo", 1_200);
+    let (there, url) = (folder.path().to_str().unwrap(), server.url());
+    let export = [CLOAKROOM, "store", "export", "--data", there, "--to", &url];
+    let python = std::env::var("CLOAKROOM_TEST_PYTHON").expect(
+        "CLOAKROOM_TEST_PYTHON names no Python: run `cargo xtask test`, which installs one",
+    );
+    let terminal = [("TERM", "xterm")];
+    let shown = [&["-c", ON_A_TERMINAL], &export[..]].concat();
+    let shown = said(Program::start(python, &shown, &terminal), 0);
+    assert!(shown.contains('█') && shown.contains(" of 1,200 sessions, "), "{shown}");
+    let piped = said(store(&["export", "--to", &url], folder.path()), 0);
+    assert!(!piped.contains('█') && piped.contains("1200 were at"), "{piped}");
+}
