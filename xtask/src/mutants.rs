@@ -10,7 +10,9 @@ pub(crate) fn mutants(files: &[&str]) -> Result {
     }
     let mut mutants = cargo();
     // Never in place: the tree that it changes is a copy.
-    mutants.args(["mutants", "--jobs", "1", "--output"]).arg(root().join("target"));
+    mutants.args(["mutants", "--workspace", "--jobs", "1", "--output"]).arg(root().join("target"));
+    // Hundreds of builds, and nobody debugs them.
+    mutants.envs([("NEXTEST_PROFILE", "mutants"), ("CARGO_PROFILE_DEV_DEBUG", "0")]);
     mutants.args(files.iter().flat_map(|file| ["--file", file]));
     run(&mut mutants)
 }
