@@ -1,6 +1,7 @@
 //! TLS: whom the store trusts, and how it shows itself.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use cloakroom::testing::Visitor;
 use cloakroom_redis::{ClientCertificate, RedisSettings, Tls};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use tempfile::TempDir;
 use testbed::Server;
 
@@ -30,15 +33,22 @@ impl Authority {
         self.0.pem().into_bytes()
     }
 
-    /// A certificate for these names, and its key.
-    fn signs(&self, names: &[&str]) -> (Vec<u8>, Vec<u8>) {
+    fn signs(&self, names: &[&str]) -> Shown {
+        self.signs_changed(names, |_| {})
+    }
+
+    fn signs_changed(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Shown {
         let key = KeyPair::generate().unwrap();
         let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let params = CertificateParams::new(names).unwrap();
+        let mut params = CertificateParams::new(names).unwrap();
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.0).unwrap();
         (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
     }
 }
+
+/// A certificate, and its key.
+type Shown = (Vec<u8>, Vec<u8>);
 
 /// A server that speaks TLS.
 struct Secured {
@@ -51,7 +61,7 @@ impl Secured {
     /// With a certificate for `localhost` of this authority, which it trusts itself.
     fn by(ca: &Authority, asks_clients: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        show(&folder, ca, &["localhost"]);
+        show(&folder, &ca.signs(&["localhost"]));
         fs::write(folder.path().join("ca"), ca.pem()).unwrap();
         let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
         let port =
@@ -76,8 +86,8 @@ impl Secured {
     }
 
     /// New connections are shown another certificate from now on.
-    fn shows(&self, ca: &Authority, names: &[&str]) {
-        show(&self.folder, ca, names);
+    fn shows(&self, shown: &Shown) {
+        show(&self.folder, shown);
         // The same names of files: it reads them again.
         let file = self.folder.path().join("cert");
         let set = ["CONFIG", "SET", "tls-cert-file", file.to_str().unwrap()];
@@ -89,8 +99,7 @@ impl Secured {
     }
 }
 
-fn show(folder: &TempDir, ca: &Authority, names: &[&str]) {
-    let (certificate, key) = ca.signs(names);
+fn show(folder: &TempDir, (certificate, key): &Shown) {
     fs::write(folder.path().join("cert"), certificate).unwrap();
     fs::write(folder.path().join("key"), key).unwrap();
 }
@@ -133,18 +142,47 @@ async fn a_server_is_trusted_by_its_own_authority_and_name_alone() {
     let visitor = Visitor::logged_in(&manager, "alice").await.unwrap();
     assert!(visitor.open().session().user().await.unwrap().is_some());
 
+    let trusting_ours = trusting(Some(ours.pem()), None);
     let said = refused(&url, &trusting(Some(theirs.pem()), None)).await;
-    assert!(said.contains("certificate"), "{said}");
+    assert!(said.contains("BadSignature"), "{said}");
     let said = refused(&url, &trusting(None, None)).await;
     assert!(said.contains("UnknownIssuer"), "{said}");
     // The certificate is for another name.
-    let by_number = format!("rediss://127.0.0.1:{port}");
-    let said = refused(&by_number, &trusting(Some(ours.pem()), None)).await;
-    assert!(said.contains("certificate"), "{said}");
-    // Nothing is ever sent in the clear to a port that speaks TLS.
-    let plain = format!("redis://127.0.0.1:{port}");
-    let impatient = manager_with(&plain, Duration::from_secs(5), &RedisSettings::default());
-    assert!(impatient.check().await.is_err());
+    let said = refused(&format!("rediss://127.0.0.1:{port}"), &trusting_ours).await;
+    assert!(said.contains("not valid for name"), "{said}");
+    secured
+        .shows(&ours.signs_changed(&["localhost"], |it| it.not_after = date_time_ymd(2020, 2, 3)));
+    let said = refused(&url, &trusting_ours).await;
+    assert!(said.contains("certificate expired"), "{said}");
+}
+
+/// Whatever is spoken at the other end.
+// Proves F27, R59.
+#[tokio::test]
+async fn with_tls_nothing_is_sent_in_the_clear() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let plain_server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        // As a server does that speaks plainly and is shown a handshake.
+        let mut read = [0; 4096];
+        let length = stream.read(&mut read).unwrap();
+        stream.write_all(b"-ERR unknown command\r\n").unwrap();
+        let mut sent = read[..length].to_vec();
+        // Reset or ended: nothing more comes.
+        let _ = stream.read_to_end(&mut sent);
+        sent
+    });
+    let url = format!("rediss://app:hunter2@localhost:{port}");
+    let manager = manager_with(&url, Duration::from_secs(5), &trusting(None, None));
+    let error = manager.check().await.unwrap_err();
+    assert_eq!(error.happened, cloakroom::store::Happened::No, "{error}");
+    drop(manager);
+    let sent = plain_server.join().unwrap();
+    // A record of a handshake, TLS 1.0 and later (RFC 8446 5.1).
+    assert_eq!(sent[..2], [0x16, 0x03]);
+    let said = String::from_utf8_lossy(&sent);
+    assert!(!["HELLO", "AUTH", "hunter2"].iter().any(|word| said.contains(word)), "{said}");
 }
 
 #[tokio::test]
@@ -181,7 +219,7 @@ async fn a_certificate_that_is_renewed_while_the_server_runs_fails_nobody() {
         let by_number = format!("rediss://127.0.0.1:{}", secured.port);
         let names: &[&str] =
             if round % 2 == 0 { &["localhost"] } else { &["localhost", "127.0.0.1"] };
-        secured.shows(&ours, names);
+        secured.shows(&ours.signs(names));
         let fresh = manager_with(&by_number, LONG, &settings).check().await;
         assert_eq!(fresh.is_ok(), round % 2 == 1, "{fresh:?}");
         manager_with(&secured.url(), LONG, &settings).check().await.unwrap();
@@ -207,7 +245,7 @@ async fn a_certificate_that_is_replaced_by_one_that_nobody_trusts_stops_new_conn
         (&theirs, "localhost", "invalid peer certificate"),
         (&ours, "cloak.test", "not valid for name"),
     ] {
-        secured.shows(authority, &[name]);
+        secured.shows(&authority.signs(&[name]));
         // The connection there is has been verified.
         assert!(visitor.open().session().user().await.unwrap().is_some());
         assert_eq!(warnings.said(), [""; 0]);
@@ -219,7 +257,7 @@ async fn a_certificate_that_is_replaced_by_one_that_nobody_trusts_stops_new_conn
             assert_eq!(error.status(), 503);
             assert!(begun.elapsed() < LONG, "{error:?}");
         }
-        secured.shows(&ours, &["localhost"]);
+        secured.shows(&ours.signs(&["localhost"]));
         while manager.check().await.is_err() {}
         // In place.
         assert!(visitor.open().session().user().await.unwrap().is_some());
