@@ -270,6 +270,8 @@ mod tests {
         let (first, last) = (Timestamp::from_millis(0), Timestamp::from_millis(u64::MAX));
         assert_eq!(first.since(last), Duration::ZERO);
         assert_eq!(last + Duration::from_millis(1), last);
+        let second = SystemTime::from(Timestamp::from_millis(1_500));
+        assert_eq!(second.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis(), 1_500);
     }
 
     // Proves R13, R25.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cloakroom::{Generation, Keys, Prefix, SecretKey, Tag, TokenMint};
+use cloakroom::{Generation, Keys, Prefix, SecretKey, SessionId, Tag, TokenMint};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -557,4 +557,24 @@ fn encoded(bytes: &[u8]) -> Vec<u8> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn an_id_is_found_in_its_bytes_and_in_its_text_and_in_nothing_else() {
+    for mint in [open(), sealing()] {
+        for id in [mint.issue_anonymous().unwrap().id, mint.issue_for("alice").unwrap().id] {
+            let (bytes, text) = (id.to_bytes(), id.in_full());
+            assert_eq!(SessionId::from_bytes(&bytes), Some(id));
+            assert_eq!(SessionId::from_full(&text), Some(id));
+            assert_eq!(SessionId::parse(id.tag(), &id.hash()), Some(id));
+            let of_another_kind = [b"x", &bytes[1..]].concat();
+            for wrong in [&of_another_kind, &bytes[1..], &[&bytes[..], b"a"].concat(), &[]] {
+                assert_eq!(SessionId::from_bytes(wrong), None);
+            }
+            for wrong in [format!("x{}", &text[1..]), format!("{text}a"), id.hash(), String::new()]
+            {
+                assert_eq!(SessionId::from_full(&wrong), None, "{wrong}");
+            }
+        }
+    }
 }
