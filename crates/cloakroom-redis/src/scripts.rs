@@ -24,7 +24,7 @@ macro_rules! script {
     ($(#[$doc:meta])+ $name:ident: $($part:literal),+) => {
         $(#[$doc])+
         pub static $name: Script = Script {
-            text: concat!($(include_str!(concat!("scripts/", $part)), "\n"),+),
+            text: concat!($(include_str!($part), "\n"),+),
             sha: LazyLock::new(|| sha_of(&$name)),
         };
     };
@@ -32,59 +32,65 @@ macro_rules! script {
 
 script! {
     /// Makes a session.
-    CREATE: "session.lua", "moves.lua", "create.lua"
+    CREATE: "scripts/session.lua", "scripts/moves.lua", "scripts/create.lua"
 }
 script! {
     /// Changes a session and returns it whole; also reads and increments.
-    APPLY: "quick.lua", "session.lua", "apply.lua", "fields.lua", "change.lua"
+    APPLY:
+        "scripts/quick.lua", "scripts/session.lua", "scripts/apply.lua", "scripts/fields.lua",
+        "scripts/change.lua"
 }
 script! {
     /// Ends one session and makes the one that takes its place.
-    ROTATE: "session.lua", "fields.lua", "moves.lua", "along.lua", "rotate.lua"
+    ROTATE:
+        "scripts/session.lua", "scripts/fields.lua", "scripts/moves.lua", "scripts/along.lua",
+        "scripts/rotate.lua"
 }
 script! {
     /// Ends a session and answers what goes along into the one that a login makes in another slot.
-    SEAL: "session.lua", "fields.lua", "moves.lua", "along.lua", "seal.lua"
+    SEAL:
+        "scripts/session.lua", "scripts/fields.lua", "scripts/moves.lua", "scripts/along.lua",
+        "scripts/seal.lua"
 }
 script! {
     /// Says whether a login would find room.
-    ROOM: "session.lua", "moves.lua", "room.lua"
+    ROOM: "scripts/session.lua", "scripts/moves.lua", "scripts/room.lua"
 }
 script! {
     /// Ends a session.
-    END: "session.lua", "moves.lua", "end.lua"
+    END: "scripts/session.lua", "scripts/moves.lua", "scripts/end.lua"
 }
 script! {
     /// Reads a page of a user's index.
-    LIST: "session.lua", "list.lua"
+    LIST: "scripts/session.lua", "scripts/list.lua"
 }
 script! {
     /// Counts the sessions in a user's index.
-    COUNT: "session.lua", "count.lua"
+    COUNT: "scripts/session.lua", "scripts/count.lua"
 }
 script! {
     /// Reads what sessions of a user say of themselves.
-    LOOK: "session.lua", "look.lua"
+    LOOK: "scripts/session.lua", "scripts/look.lua"
 }
 script! {
     /// Ends sessions of a user, however many.
-    END_OF: "session.lua", "moves.lua", "end_of.lua"
+    END_OF: "scripts/session.lua", "scripts/moves.lua", "scripts/end_of.lua"
 }
 script! {
     /// Removes what sessions held that were ended all at once.
-    TIDY: "session.lua", "tidy.lua"
+    TIDY: "scripts/session.lua", "scripts/tidy.lua"
 }
 script! {
     /// Reads a session, and leaves it as it is.
-    PEEK: "session.lua", "peek.lua"
+    PEEK: "scripts/session.lua", "scripts/peek.lua"
 }
 script! {
     /// Makes a session that was alive in another store.
-    RESTORE: "session.lua", "moves.lua", "restore.lua"
+    RESTORE: "scripts/session.lua", "scripts/moves.lua", "scripts/restore.lua"
 }
 script! {
     /// Says what is odd about a key, and gives it a time to live.
-    ORPHAN: "session.lua", "orphan.lua"
+    ORPHAN: "scripts/session.lua", "scripts/orphan.lua"
 }
 
 fn sha_of(script: &Script) -> String {

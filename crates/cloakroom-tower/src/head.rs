@@ -52,3 +52,31 @@ pub fn refusal<B: Default>(error: &SessionError) -> Response<B> {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_response_varies_by_already_is_kept_and_the_cookie_is_named_once() {
+        for (said, expected) in [
+            (&["Accept"][..], &["Accept", "Cookie"][..]),
+            (&["Accept, cookie"], &["Accept, cookie"]),
+            (&["*"], &["*"]),
+            (&[], &["Cookie"]),
+        ] {
+            let mut headers = HeaderMap::new();
+            said.iter().for_each(|line| {
+                headers.append(VARY, HeaderValue::from_static(line));
+            });
+            let head = Head {
+                set_cookie: None,
+                clear_site_data: None,
+                depends_on_session: true,
+                failed: None,
+            };
+            write(&head, &mut headers);
+            assert!(headers.get_all(VARY).iter().eq(expected), "{headers:?}");
+        }
+    }
+}

@@ -31,9 +31,7 @@ pub(crate) fn all_scripts_included(root: &Path) -> Vec<String> {
             .collect();
         let scripts = files(&package.join("src"), "lua").into_iter();
         let lost = scripts.filter(|script| !included.contains(&plain(script)));
-        wrong.extend(
-            lost.map(|script| format!("{}: no include_str! names it", shown(&script, root))),
-        );
+        wrong.extend(lost.map(|script| format!("{}: nothing includes it", shown(&script, root))));
     }
     wrong
 }
@@ -142,7 +140,7 @@ mod tests {
         ]);
         assert_eq!(
             all_scripts_included(folder.path()),
-            ["crates/a/src/lua/old.lua: no include_str! names it"]
+            ["crates/a/src/lua/old.lua: nothing includes it"]
         );
     }
 

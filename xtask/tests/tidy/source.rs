@@ -20,7 +20,7 @@ pub(crate) struct File {
 pub(crate) struct Found {
     pub(crate) modules: Vec<Module>,
     pub(crate) imports: Vec<Import>,
-    /// The arguments of `include_str!`.
+    /// The texts that name a file in Lua: what `include_str!` is given, at once or by a macro.
     pub(crate) included: Vec<String>,
     /// The lines that call a function named `sleep`.
     pub(crate) sleeps: Vec<usize>,
@@ -139,7 +139,6 @@ impl Reader<'_> {
                         "mod" => self.module(rest, path.take(), place),
                         "crate" if !is_dollar(tokens, at - 1) => self.import(rest, 0, place),
                         "super" => self.import(rest, self.depth(place).saturating_sub(1), place),
-                        "include_str" => self.include(rest),
                         "sleep" if is_call(tokens, at - 1) => {
                             self.found.sleeps.push(word.span().start().line);
                             0
@@ -148,6 +147,10 @@ impl Reader<'_> {
                     }
                 }
                 TokenTree::Group(group) => self.read(group.stream(), place),
+                TokenTree::Literal(_) => {
+                    let text = string(tokens[at - 1].clone());
+                    self.found.included.extend(text.filter(|text| text.ends_with(".lua")));
+                }
                 _ => {}
             }
         }
@@ -221,14 +224,6 @@ impl Reader<'_> {
             _ => 1,
         }
     }
-
-    /// After `include_str`.
-    fn include(&mut self, rest: &[TokenTree]) -> usize {
-        if let [TokenTree::Punct(_), TokenTree::Group(arguments), ..] = rest {
-            self.found.included.extend(arguments.stream().into_iter().find_map(string));
-        }
-        0
-    }
 }
 
 /// The attribute `cfg(test)`, also as in `cfg(all(test, unix))`; `cfg(not(test))` is no test.
@@ -291,7 +286,7 @@ fn is_call(tokens: &[TokenTree], at: usize) -> bool {
 fn string(token: TokenTree) -> Option<String> {
     let literal = token.to_string();
     let (start, end) = (literal.find('"')?, literal.rfind('"')?);
-    Some(literal[start + 1..end].to_owned())
+    literal.get(start + 1..end).map(str::to_owned)
 }
 
 #[test]

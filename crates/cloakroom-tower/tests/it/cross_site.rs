@@ -1,12 +1,14 @@
 //! Requests that another site caused, each combination of what a browser and a program can say,
 //! against a second statement of the rule: what is known of the sender, in plain sets.
 
+use std::task::{Context, Poll, Waker};
+
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use cloakroom_tower::CrossSiteLayer;
 use http::{Method, Request};
-use tower::ServiceExt;
+use tower::{Layer, Service, ServiceExt};
 
 const HOST: &str = "shop.example";
 const OURS: &str = "https://shop.example";
@@ -142,4 +144,61 @@ fn what_no_browser_sends_is_no_origin_of_ours() {
         assert!(wrong.contains("https://shop.example"), "{wrong}");
         assert!(CrossSiteLayer::<String>::by_host().trusting(bad).is_err());
     }
+}
+
+/// As in HTTP/2, where a request needs no `Host`.
+#[tokio::test]
+async fn a_host_in_the_address_is_the_host() {
+    let app: Router =
+        Router::new().route("/", any(|| async { "done" })).layer(CrossSiteLayer::<Body>::by_host());
+    for (origin, expected) in [(OURS, 200), ("https://evil.example", 403)] {
+        let request = Request::post(format!("{OURS}/")).header("Origin", origin);
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), expected, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_referer_the_path_is_left_however_short_the_host() {
+    let app: Router = Router::new()
+        .route("/", any(|| async { "done" }))
+        .layer(CrossSiteLayer::<Body>::of("https://a.b").unwrap());
+    for (referer, expected) in [("https://a.b/c/d", 200), ("https://a.bc/d", 403)] {
+        assert_eq!(status(&app, "POST", &[("Referer", &[referer])]).await, expected, "{referer}");
+    }
+}
+
+#[tokio::test]
+async fn an_application_may_answer_a_refused_request_itself() {
+    let layer = CrossSiteLayer::by_host().on_refused(|| {
+        let mut response = http::Response::new(Body::from("not from here"));
+        *response.status_mut() = http::StatusCode::IM_A_TEAPOT;
+        response
+    });
+    let app: Router = Router::new().route("/", any(|| async { "done" })).layer(layer);
+    assert_eq!(status(&app, "POST", &[("Sec-Fetch-Site", &["cross-site"])]).await, 418);
+}
+
+/// What a service that is busy never becomes.
+#[derive(Clone)]
+struct NeverReady;
+
+impl Service<Request<Body>> for NeverReady {
+    type Response = http::Response<Body>;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Pending
+    }
+
+    fn call(&mut self, _: Request<Body>) -> Self::Future {
+        unreachable!("it was never ready")
+    }
+}
+
+#[test]
+fn a_busy_service_is_waited_for() {
+    let mut service = CrossSiteLayer::<Body>::by_host().layer(NeverReady);
+    assert!(service.poll_ready(&mut Context::from_waker(Waker::noop())).is_pending());
 }
