@@ -329,4 +329,16 @@ mod tests {
              Expires=Thu, 01 Jan 1970 00:00:00 GMT"
         );
     }
+
+    /// Quoted strings (W3C Clear Site Data, 3.1).
+    #[test]
+    fn what_a_browser_is_to_forget_is_named_as_it_reads_it() {
+        for (what, expected) in [
+            (ClearSiteData::Nothing, None),
+            (ClearSiteData::Storage, Some(r#""storage""#)),
+            (ClearSiteData::StorageAndCache, Some(r#""cache", "storage""#)),
+        ] {
+            assert_eq!(what.header(), expected);
+        }
+    }
 }
