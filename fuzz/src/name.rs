@@ -56,7 +56,7 @@ fn handed_out(cookie: CookieSettings, name: &str, attributes: &[&str]) {
     assert_eq!(found, name);
     assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
     assert!(parts.eq(attributes.iter().copied()), "{line}");
-    let sent = format!("other=1; {name}={value}");
+    let sent = format!("another-{name}=1; {name}={value}");
     let visit = manager.open([sent.as_bytes()]);
     assert_eq!(block_on(visit.session().increment(FIELD, 1)).unwrap(), 2);
     block_on(visit.session().log_out()).unwrap();

@@ -90,6 +90,12 @@ impl Address {
     }
 
     fn of(url: &str) -> Result<Self, InvalidUrl> {
+        // A reader of URLs drops some of them, wherever they stand.
+        if url.contains(char::is_control) {
+            return Err(InvalidUrl::Url(
+                "it has a control character, such as a line break at its end".into(),
+            ));
+        }
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(InvalidUrl::Url("it has no ://".into()));
         };
@@ -294,6 +300,8 @@ mod tests {
             ("rediss+cluster://:s3cret@a/#insecure", "#insecure"),
             ("redis+ring://:s3cret@a", "can't be read"),
             ("s3cret", "no ://"),
+            ("redis://:s3cret@a/0\n", "control character"),
+            ("rediss://\u{f}", "control character"),
         ] {
             match Address::parse(url, &Tls::default()) {
                 Ok(_) => assert!(part.is_empty(), "{url}"),

@@ -341,4 +341,12 @@ mod tests {
             assert_eq!(what.header(), expected);
         }
     }
+
+    #[test]
+    fn only_over_plain_http_the_prefix_and_secure_are_missing() {
+        let shop = CookieSettings::named("shop").unwrap();
+        assert_eq!(shop.line("x"), "__Host-shop=x; Path=/; Secure; HttpOnly; SameSite=Lax");
+        let plain = shop.insecure_plain_http();
+        assert_eq!(plain.line("x"), "shop=x; Path=/; HttpOnly; SameSite=Lax");
+    }
 }
