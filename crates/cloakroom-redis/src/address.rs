@@ -99,7 +99,7 @@ impl Address {
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(InvalidUrl::Url("it has no ://".into()));
         };
-        if scheme.contains("unix") {
+        if scheme.to_ascii_lowercase().contains("unix") {
             return Ok(Self { deployment: Deployment::One, hosts: vec![read(url)?] });
         }
         let (rest, fragment) = split(rest, '#');
