@@ -40,7 +40,8 @@ pub(crate) fn app(manager: Manager) -> Router {
 }
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let manager = Manager::new(MemoryStore::new(), Settings::default());
-    axum::serve(tokio::net::TcpListener::bind("127.0.0.1:5000").await?, app(manager)).await
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:5000").await?;
+    Ok(axum::serve(listener, app(manager)).await?)
 }

@@ -52,13 +52,15 @@ fn the_exchange_with_the_program_is_what_happens() {
 /// The lines that keep the sessions, as the README shows them.
 fn embedded() -> Result<Manager, Box<dyn std::error::Error>> {
     let store = EmbeddedStore::open("/var/lib/shop", EmbeddedSettings::default())?;
-    Ok(Manager::new(store, Settings::default()))
+    let manager = Manager::new(store, Settings::default());
+    Ok(manager)
 }
 
-fn redis(secret: &str) -> Result<Manager, Box<dyn std::error::Error>> {
+fn redis() -> Result<Manager, Box<dyn std::error::Error>> {
     let store = RedisStore::open("redis://127.0.0.1:6379", Prefix::new("shop")?)?;
-    let keys = Some(Keys::new(SecretKey::new(secret)?));
-    Ok(Manager::new(store, Settings { keys, ..Settings::default() }))
+    let keys = Some(Keys::new(SecretKey::new(std::env::var("SECRET_KEY")?)?));
+    let manager = Manager::new(store, Settings { keys, ..Settings::default() });
+    Ok(manager)
 }
 
 #[test]
