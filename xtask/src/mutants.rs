@@ -13,6 +13,10 @@ pub(crate) fn mutants(files: &[&str]) -> Result {
     mutants.args(["mutants", "--workspace", "--jobs", "1", "--output"]).arg(root().join("target"));
     // Hundreds of builds, and nobody debugs them.
     mutants.envs([("NEXTEST_PROFILE", "mutants"), ("CARGO_PROFILE_DEV_DEBUG", "0")]);
-    mutants.args(files.iter().flat_map(|file| ["--file", file]));
+    for file in files {
+        // A file adds to those of the configuration; the name says that nothing else is wanted.
+        let only = format!("^{}:", file.replace('.', r"\."));
+        mutants.args(["--file", file, "--re", &only]);
+    }
     run(&mut mutants)
 }

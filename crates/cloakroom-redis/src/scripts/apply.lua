@@ -28,7 +28,7 @@
 -- For example, from any language, one more visit for whoever is logged in:
 --   EVALSHA <sha> 2 <session> <index> 0 logged-in 64 16384 65536 0 0 increment visits 1 0
 --
--- One step; a read costs 3 commands (4 with a user), a write one more. Three more (four) where quick.lua,
+-- One step; a read costs 3 commands (4 with a user), a write one more. Two more (three) where quick.lua,
 -- which stands before this, has looked and left the rest to it.
 --
 -- A read is answered before the functions are made that a change needs: those are in fields.lua and

@@ -2,7 +2,7 @@
 -- counter that is there, in a session that is alive and of which nothing is to be noted but its renewal.
 -- It stands at the head of the script and makes no function, for Lua makes each anew at each call: Redis
 -- works a fifth less for it. What it does not expect it leaves, untouched, to what stands behind it, which
--- alone decides what is not alive.
+-- alone decides what is not alive; the bounds are those of `find` there.
 repeat
   local counts = ARGV[8] == 'increment' and ARGV[6] == '0' and ARGV[7] == '0'
   -- To be renewed exactly, and without a token to judge.
