@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use cloakroom::{Keys, Manager, MemoryStore, Prefix, SecretKey, Settings};
+use cloakroom::{Manager, MemoryStore, Prefix, Settings};
 use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore};
 use cloakroom_redis::RedisStore;
 use testbed::papers::{Block, blocks, text};
@@ -51,14 +51,18 @@ fn the_exchange_with_the_program_is_what_happens() {
 
 /// The lines that keep the sessions, as the README shows them.
 fn embedded() -> Result<Manager, Box<dyn std::error::Error>> {
+    use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore};
     let store = EmbeddedStore::open("/var/lib/shop", EmbeddedSettings::default())?;
     let manager = Manager::new(store, Settings::default());
     Ok(manager)
 }
 
 fn redis() -> Result<Manager, Box<dyn std::error::Error>> {
+    use cloakroom::{Keys, Prefix, SecretKey};
+    use cloakroom_redis::RedisStore;
     let store = RedisStore::open("redis://127.0.0.1:6379", Prefix::new("shop")?)?;
-    let keys = Some(Keys::new(SecretKey::new(std::env::var("SECRET_KEY")?)?));
+    let secret = std::env::var("SECRET_KEY").map_err(|_| "SECRET_KEY is not set")?;
+    let keys = Some(Keys::new(SecretKey::new(secret)?));
     let manager = Manager::new(store, Settings { keys, ..Settings::default() });
     Ok(manager)
 }

@@ -138,8 +138,8 @@ fn bytes(run: &Run) -> Figure {
 
 fn many(run: &Run) -> Figure {
     let sessions = run.scale.as_ref().map_or(&[][..], |scale| &scale.sessions);
-    let first = sessions.first().map_or(&[][..], |sized| &sized.slices);
-    let last = sessions.iter().find(|sized| sized.count >= 5_000_000);
+    let first = sessions.first().map_or(&[][..], |filled| &filled.slices);
+    let last = sessions.iter().find(|filled| filled.count >= 5_000_000);
     let ratio =
         last.and_then(|last| ratio_of(&last.slices, first, |slice| slice.server + slice.redis));
     at_most("server and Redis, with 5,000,000 sessions", 1.10, "that with 1,000", ratio)

@@ -44,9 +44,7 @@ fn main() {
     };
     // Nothing of what is compared waits for a disk.
     let redis = Server::start_with(&Server::every_executable()[0], &["--appendonly", "no"]);
-    let said = redis.command(&["INFO", "server"]).text();
-    let version = said.lines().find_map(|line| line.strip_prefix("redis_version:"));
-    let version = version.unwrap_or("of an unknown version").trim().to_owned();
+    let name = sizes::name_of(&redis);
     let stage = Stage { redis, cores };
     let variants = Variant::all(&settings);
     let here: Vec<Variant> =
@@ -57,7 +55,7 @@ fn main() {
     let program = stage.redis.executable().to_owned();
     let scale = settings.has("scale").then(|| scale::measure(&settings, &stage, &here, &program));
     let sizes = settings.has("sizes").then(|| sizes::measure(&Server::every_executable()));
-    let run = Run { machine, redis: version, cores, variants, pages, kept, scale, sizes };
+    let run = Run { machine, redis: name, cores, variants, pages, kept, scale, sizes };
     report::write(&settings, &run);
     if let Some(root) = &settings.readmes {
         readme::write(root, &run, &report::said("date", &["-u", "+%F"]));

@@ -32,7 +32,7 @@ const LANGUAGES: [Language; 2] = [
             "server CPU for it, × a static text",
         ],
         by_hand: ["by hand with the redis crate, a pipeline", "by hand, a script"],
-        measured: |day, redis| format!("Measured on {day} on two cores against Redis {redis}."),
+        measured: |day, redis| format!("Measured on {day} on two cores against {redis}."),
     },
     Language {
         file: "README.ja.md",
@@ -43,7 +43,7 @@ const LANGUAGES: [Language; 2] = [
             "そのページのサーバー CPU (静的な文字列の何倍か)",
         ],
         by_hand: ["redis クレートで自分で書く (パイプライン)", "自分で書く (スクリプト)"],
-        measured: |day, redis| format!("{day} に 2 コア、Redis {redis} で測定。"),
+        measured: |day, redis| format!("{day} に 2 コア、{redis} で測定。"),
     },
 ];
 

@@ -12,7 +12,7 @@ use crate::kept::{Kept, PAIRS, Share};
 use crate::pace::Pages;
 use crate::plot::{Bar, Plot};
 use crate::run::Run;
-use crate::scale::{Scale, Sized};
+use crate::scale::{Filled, Scale};
 use crate::scene::Scene;
 use crate::settings::Settings;
 use crate::sizes::Sizes;
@@ -67,7 +67,7 @@ fn opening(settings: &Settings, run: &Run) -> String {
     };
     format!(
         "# Performance\n\n\
-         Measured on {} by `cargo xtask bench{quick}{rounds}`, built with {}, against Redis {} on the same \
+         Measured on {} by `cargo xtask bench{quick}{rounds}`, built with {}, against {} on the same \
          machine without persistence: {}; {pinned}. {} rounds of slices of {} ms.\n\n\
          Other pages: [the store of one machine](performance-embedded.md), \
          [many sessions of one user](performance-users.md).\n",
@@ -264,8 +264,8 @@ fn scaled(scale: &Scale) -> String {
         "Redis' memory, MB",
     ]));
     text.push('\n');
-    let first = scale.sessions.first().map_or(&[][..], |sized| &sized.slices);
-    for Sized { count, slices, look, bytes } in &scale.sessions {
+    let first = scale.sessions.first().map_or(&[][..], |filled| &filled.slices);
+    for Filled { count, slices, look, bytes } in &scale.sessions {
         text.push_str(&row([
             &thousands(*count as f64),
             &figure(median_of(slices, |one| one.redis)),

@@ -12,7 +12,7 @@ use crate::variant::Variant;
 pub(crate) struct Run {
     /// The machine when it began.
     pub(crate) machine: String,
-    /// What Redis says that it is.
+    /// What the server says that it is, such as "Redis 7.0.15".
     pub(crate) redis: String,
     /// The server's core, and that of Redis and of who loads.
     pub(crate) cores: Option<[usize; 2]>,

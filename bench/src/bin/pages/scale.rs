@@ -18,7 +18,7 @@ use crate::variant::{REDIS, Running, SCRIPT, Variant};
 #[derive(Debug, Default)]
 pub(crate) struct Scale {
     /// By how many sessions there are, the fewest first.
-    pub(crate) sessions: Vec<Sized>,
+    pub(crate) sessions: Vec<Filled>,
     /// By how many fields a session has beside the counter: ours, and the script by hand.
     pub(crate) fields: BTreeMap<u32, [Vec<Slice>; 2]>,
     /// Why there are no more sessions.
@@ -27,7 +27,7 @@ pub(crate) struct Scale {
 
 /// A server with so many sessions.
 #[derive(Debug)]
-pub(crate) struct Sized {
+pub(crate) struct Filled {
     pub(crate) count: usize,
     pub(crate) slices: Vec<Slice>,
     /// What one look at any one key costs the server, in microseconds of processor time.
@@ -39,8 +39,9 @@ pub(crate) struct Sized {
 /// Of so many sessions, visitors have these.
 const SAMPLE: usize = 50_000;
 const FIELDS: [u32; 4] = [0, 7, 14, 56];
-/// Keys that are looked at alone.
+/// Keys that are looked at alone, and how many in one write.
 const LOOKS: usize = 50_000;
+const TOGETHER: usize = 1_000;
 const MOST: usize = 5_000_000;
 /// What five million sessions take, generously.
 const MEMORY_OF_MOST: u64 = 6_000_000_000;
@@ -98,7 +99,7 @@ fn by_sessions(
     bar.finish_and_clear();
     for ((count, slices), (stage, ..)) in counts.into_iter().zip(slices).zip(&filled) {
         let (look, bytes) = (look(stage), sizes::used(&stage.redis));
-        scale.sessions.push(Sized { count, slices, look, bytes });
+        scale.sessions.push(Filled { count, slices, look, bytes });
     }
 }
 
@@ -106,22 +107,23 @@ fn by_sessions(
 fn look(stage: &Stage) -> f64 {
     let client = redis::Client::open(stage.redis.url()).unwrap();
     let mut connection = client.get_connection().unwrap();
-    let mut asked = |command: &str, keys: &[String]| -> Vec<redis::Value> {
-        let mut pipe = redis::pipe();
-        keys.iter().for_each(|key| {
-            pipe.cmd(command).arg((!key.is_empty()).then_some(key));
-        });
-        pipe.query(&mut connection).unwrap()
-    };
-    let keys: Vec<Vec<String>> = (0..LOOKS / 1_000)
+    let keys: Vec<Vec<String>> = (0..LOOKS / TOGETHER)
         .map(|_| {
-            let keys = asked("RANDOMKEY", &vec![String::new(); 1_000]);
-            keys.into_iter().map(|key| redis::from_redis_value(key).unwrap()).collect()
+            let mut pipe = redis::pipe();
+            (0..TOGETHER).for_each(|_| {
+                pipe.cmd("RANDOMKEY");
+            });
+            pipe.query(&mut connection).unwrap()
         })
         .collect();
     let before = system::ran(stage.redis.pid());
     for keys in &keys {
-        asked("EXISTS", keys);
+        let mut pipe = redis::pipe();
+        keys.iter().for_each(|key| {
+            pipe.exists(key);
+        });
+        let found: Vec<bool> = pipe.query(&mut connection).unwrap();
+        assert!(found.iter().all(|found| *found), "a session has ended meanwhile");
     }
     (system::ran(stage.redis.pid()) - before).as_secs_f64() * 1e6 / LOOKS as f64
 }

@@ -79,7 +79,7 @@ pub(crate) fn measure(executables: &[PathBuf]) -> Sizes {
                 let _ = fill::sessions(&server.url(), SESSIONS, 1, layout);
             });
         }
-        all.servers.push(name_of(executable));
+        all.servers.push(name_of(&Server::start_with(executable, &[])));
     }
     bar.finish_and_clear();
     all
@@ -107,13 +107,13 @@ fn size(executable: &Path, fill: &dyn Fn(&Server)) -> (f64, String) {
 }
 
 /// Such as "Redis 7.0.15".
-fn name_of(executable: &Path) -> String {
-    let said = Server::start_with(executable, &[]).command(&["INFO", "server"]).text();
+pub(crate) fn name_of(server: &Server) -> String {
+    let said = server.command(&["INFO", "server"]).text();
     let version = |name: &str| said.lines().find_map(|line| line.strip_prefix(name));
     match (version("valkey_version:"), version("redis_version:")) {
         (Some(version), _) => format!("Valkey {}", version.trim()),
         (None, Some(version)) => format!("Redis {}", version.trim()),
-        (None, None) => "of an unknown version".into(),
+        (None, None) => "a server of an unknown version".into(),
     }
 }
 
