@@ -6,6 +6,8 @@
 //! | [`server`] | [`Server`]: a real Redis or Valkey that can be stopped, killed, restarted and looked into |
 //! | [`cluster`] | [`Cluster`]: three primaries and three replicas, slots that move |
 //! | [`sentinel`] | [`Sentinels`]: a primary, its replica and three sentinels |
+//! | [`clock`] | [`ByAnotherClock`]: a server whose clock steps |
+//! | `tls` | `Secured`: a server that speaks TLS, and an `Authority` that signs its certificate |
 //! | [`proxy`] | [`Proxy`]: the network between a client and that server, with switches for what goes wrong |
 //! | [`hosts`] | [`Hosts`]: a test with an `/etc/hosts` of its own |
 //! | [`http`] | [`Request`] and [`Response`]: HTTP/1.1 byte by byte; [`Browser`]: the same with a cookie [`Jar`] |
@@ -42,6 +44,9 @@ pub mod resp;
 pub mod server;
 pub mod cluster;
 pub mod sentinel;
+pub mod clock;
+#[cfg(feature = "tls")]
+pub mod tls;
 pub mod proxy;
 pub mod hosts;
 pub mod http;
@@ -54,6 +59,7 @@ pub mod schedules;
 
 pub use child::eventually;
 pub use chromium::{Chromium, Scripts, Setup};
+pub use clock::ByAnotherClock;
 pub use cluster::Cluster;
 pub use hosts::Hosts;
 pub use http::{Browser, Jar, Request, Response, SetCookie};

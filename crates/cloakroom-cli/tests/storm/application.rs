@@ -4,19 +4,22 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
-use testbed::{Request, Server};
+use testbed::{Request, Server, eventually};
 
 use crate::stage::Kept;
 use crate::storm::{storm, storm_of_instances};
 
 const SOME: u64 = 60;
+/// How long anything may take that is not about time.
+const LONG: Duration = Duration::from_secs(60);
 
 // Proves F32.
 #[test]
 fn an_instance_that_is_killed_leaves_nothing_half_done() {
     let server = Server::start();
-    storm_of_instances(&server.url(), &[&server], Kept::All, |stage| {
+    storm_of_instances(server.url(), &[&server], Kept::All, |stage| {
         for turn in 0..6 {
             stage.kill(turn);
             stage.answers(SOME);
@@ -28,7 +31,7 @@ fn an_instance_that_is_killed_leaves_nothing_half_done() {
 #[test]
 fn an_instance_that_is_asked_to_end_leaves_nothing_half_done() {
     let server = Server::start();
-    storm_of_instances(&server.url(), &[&server], Kept::All, |stage| {
+    storm_of_instances(server.url(), &[&server], Kept::All, |stage| {
         for turn in 0..4 {
             stage.terminate(turn);
             stage.answers(SOME);
@@ -40,7 +43,7 @@ fn an_instance_that_is_asked_to_end_leaves_nothing_half_done() {
 #[test]
 fn visitors_who_hang_up_at_once_spoil_nothing_for_others() {
     let server = Server::start();
-    storm(&server.url(), &[&server], Kept::All, |stage| {
+    storm(server.url(), &[&server], Kept::All, |stage| {
         let addr = stage.addr(0);
         let login = Request::post(addr, "/login").form("username=hasty").send();
         let token = login.set_cookies()[0].value.clone();
@@ -57,7 +60,7 @@ fn visitors_who_hang_up_at_once_spoil_nothing_for_others() {
 #[test]
 fn a_thousand_requests_of_one_session_at_once_spoil_nothing_for_others() {
     let server = Server::start();
-    storm(&server.url(), &[&server], Kept::All, |stage| {
+    storm(server.url(), &[&server], Kept::All, |stage| {
         let login = Request::post(stage.addr(0), "/login").form("username=hot").send();
         let cookie = format!("__Host-session={}", login.set_cookies()[0].value);
         let page =
@@ -81,7 +84,7 @@ fn a_thousand_requests_of_one_session_at_once_spoil_nothing_for_others() {
 #[test]
 fn an_instance_without_file_descriptors_left_refuses_and_does_not_end() {
     let server = Server::start();
-    storm(&server.url(), &[&server], Kept::All, |stage| {
+    storm(server.url(), &[&server], Kept::All, |stage| {
         let one = stage.pid(0).to_string();
         let limit = |files: &str| {
             let done = Command::new("prlimit").args(["--pid", &one, files]).status();
@@ -94,5 +97,34 @@ fn an_instance_without_file_descriptors_left_refuses_and_does_not_end() {
         limit("--nofile=4096:4096");
         drop(held);
         stage.answers(SOME);
+    });
+}
+
+/// Many more than the two whom the visitors know lose the server, and find it again.
+// Proves F12.
+#[test]
+fn twenty_instances_that_come_back_at_once_spoil_nothing_for_others() {
+    const INSTANCES: usize = 20;
+    let server = Server::start();
+    storm(server.url(), &[&server], Kept::All, |stage| {
+        let others: Vec<_> = (2..INSTANCES).map(|_| stage.one_more()).collect();
+        // A moment after the store does or doesn't answer, each says so.
+        let all_say = |status: u16| {
+            for other in &others {
+                let says = || Request::get(other.addr(), "/readyz").send().status == status;
+                let said = eventually(LONG, || says().then_some(()));
+                assert!(said.is_some(), "not {status}: {}", other.log());
+            }
+        };
+        all_say(200);
+        for _ in 0..3 {
+            server.kill();
+            all_say(503);
+            stage.answers(SOME);
+            server.restart();
+            all_say(200);
+            stage.answers(SOME);
+            assert!(server.clients() <= INSTANCES, "{} connections", server.clients());
+        }
     });
 }

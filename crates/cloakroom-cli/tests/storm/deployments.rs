@@ -26,7 +26,7 @@ fn takes_over(server: &Server) {
 fn a_killed_primary_of_sentinels_is_replaced_under_load() {
     let sentinels = Sentinels::start();
     let [primary, replica] = sentinels.servers();
-    storm(&sentinels.url(), &[primary, replica], Kept::Replicated, |stage| {
+    storm(sentinels.url(), &[primary, replica], Kept::Replicated, |stage| {
         primary.kill();
         takes_over(replica);
         stage.answers(SOME);
@@ -38,7 +38,7 @@ fn a_killed_primary_of_sentinels_is_replaced_under_load() {
 fn a_frozen_primary_of_sentinels_is_replaced_under_load() {
     let sentinels = Sentinels::start();
     let [primary, replica] = sentinels.servers();
-    storm(&sentinels.url(), &[replica], Kept::Replicated, |stage| {
+    storm(sentinels.url(), &[replica], Kept::Replicated, |stage| {
         primary.stop();
         takes_over(replica);
         stage.answers(SOME);
@@ -56,7 +56,7 @@ fn an_endpoint_that_moves_to_another_server_is_followed_under_load() {
     let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
     let new = old.start_replica_at(elsewhere);
     let url = format!("redis://cloak.test:{}", old.port());
-    let told = storm(&url, &[&new], Kept::All, |stage| {
+    let told = storm(url, &[&new], Kept::All, |stage| {
         // Nothing is lost: it stops writes until its replica has all.
         assert!(old.command(&["FAILOVER"]).error().is_none());
         takes_over(&new);
@@ -70,12 +70,37 @@ fn an_endpoint_that_moves_to_another_server_is_followed_under_load() {
     assert!(told.unavailable > 0, "nobody noticed");
 }
 
+/// A partition: the replica was made a primary behind the old one's back, and the instances are still on
+/// the old side. In the end the old one follows the new one, and the name leads there.
+// Proves F22.
+#[test]
+fn a_partition_costs_what_its_old_side_acknowledged_and_nothing_else() {
+    let this = "deployments::a_partition_costs_what_its_old_side_acknowledged_and_nothing_else";
+    let Some(hosts) = Hosts::around(this, "cloak.test") else { return };
+    let old = Server::start();
+    let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
+    let new = old.start_replica_at(elsewhere);
+    let url = format!("redis://cloak.test:{}", old.port());
+    let told = storm(url, &[&new], Kept::Replicated, |stage| {
+        assert!(new.command(&["REPLICAOF", "NO", "ONE"]).error().is_none());
+        stage.answers(3 * SOME);
+        hosts.lead(elsewhere);
+        let follow = ["REPLICAOF", &elsewhere.to_string(), &new.port().to_string()];
+        assert!(old.command(&follow).error().is_none());
+        stage.answers(SOME);
+        let left = || (old.clients() == 0).then_some(());
+        assert!(eventually(LONG, left).is_some(), "the old one still has clients");
+    });
+    // Or it was no partition.
+    assert!(told.lost > 0, "{told:?}");
+}
+
 // Proves F23.
 #[test]
 fn a_killed_primary_of_a_cluster_is_replaced_under_load() {
     let cluster = Cluster::start();
     let servers: Vec<_> = cluster.nodes().iter().collect();
-    storm(&cluster.url(), &servers, Kept::Replicated, |stage| {
+    storm(cluster.url(), &servers, Kept::Replicated, |stage| {
         cluster.fail_over_soon();
         cluster.nodes()[0].kill();
         takes_over(&cluster.nodes()[3]);
@@ -88,7 +113,7 @@ fn a_killed_primary_of_a_cluster_is_replaced_under_load() {
 fn slots_that_move_under_load_lose_nothing_that_was_acknowledged() {
     let cluster = Cluster::start();
     let servers: Vec<_> = cluster.nodes().iter().collect();
-    storm(&cluster.url(), &servers, Kept::All, |stage| {
+    storm(cluster.url(), &servers, Kept::All, |stage| {
         let keys = cluster.primaries().into_iter().flat_map(Server::keys);
         let users: Vec<_> = keys.filter(|key| key.ends_with(":user")).take(6).collect();
         for slot in users.iter().map(|key| cluster.slot(key)) {
@@ -105,7 +130,7 @@ fn slots_that_move_under_load_lose_nothing_that_was_acknowledged() {
 fn a_cluster_that_is_down_makes_503_until_it_is_up() {
     let cluster = Cluster::start();
     let servers: Vec<_> = cluster.nodes().iter().collect();
-    let told = storm(&cluster.url(), &servers, Kept::All, |stage| {
+    let told = storm(cluster.url(), &servers, Kept::All, |stage| {
         // A slot that nobody serves, and a cluster that wants all of them.
         let all = |command: &[&str]| {
             for node in cluster.nodes() {

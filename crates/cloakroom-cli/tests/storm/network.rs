@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use testbed::{Proxy, Server};
+use testbed::tls::{Authority, Secured};
+use testbed::{Proxy, Server, eventually};
 
-use crate::stage::{Kept, Stage};
+use crate::stage::{Kept, Stage, Store};
 use crate::storm::storm;
 
 const SOME: u64 = 60;
+/// How long anything may take that is not about time.
+const LONG: Duration = Duration::from_secs(60);
 
 fn through_a_proxy(fault: impl FnOnce(&Proxy, &Stage)) {
     let server = Server::start();
     let proxy = Proxy::to(server.port());
-    storm(&proxy.url(), &[&server], Kept::All, |stage| {
+    storm(proxy.url(), &[&server], Kept::All, |stage| {
         fault(&proxy, stage);
         proxy.pass();
     });
@@ -107,4 +110,34 @@ fn visits_whose_replies_are_all_lost_are_not_repeated() {
         proxy.drop_replies();
         stage.answers(SOME);
     });
+}
+
+/// Renewed, which nobody notices; then replaced by one of another authority, and by one for another
+/// name, with which nobody connects any more.
+// Proves F27.
+#[test]
+fn a_certificate_of_tls_that_is_replaced_makes_503_until_it_is_a_good_one() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let secured = Secured::by(&ours);
+    let store = Store::with_tls(secured.url(), &secured.ca());
+    let told = storm(store, &[&secured.server], Kept::All, |stage| {
+        for _ in 0..3 {
+            secured.shows(&ours.signs(&["localhost"]));
+            secured.cuts();
+            stage.answers(SOME);
+        }
+        for bad in [theirs.signs(&["localhost"]), ours.signs(&["cloak.test"])] {
+            secured.shows(&bad);
+            stage.answers(SOME);
+            assert!(secured.server.clients() > 0, "what was connected goes on");
+            secured.cuts();
+            stage.answers(SOME);
+            // One may be in the middle of its handshake.
+            let nobody = || (secured.server.clients() == 0).then_some(());
+            assert!(eventually(LONG, nobody).is_some(), "{}", secured.server.log());
+            secured.shows(&ours.signs(&["localhost"]));
+            stage.answers(SOME);
+        }
+    });
+    assert!(told.unavailable > 0, "nobody noticed");
 }

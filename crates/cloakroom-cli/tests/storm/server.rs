@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use testbed::{Server, eventually};
+use testbed::{ByAnotherClock, Server, eventually};
 
 use crate::stage::{Kept, Stage};
 use crate::storm::storm;
@@ -17,7 +17,7 @@ const SOME: u64 = 60;
 /// One server, and what is done to it.
 fn on_one_server(kept: Kept, fault: impl FnOnce(&Server, &Stage)) -> Told {
     let server = Server::start();
-    storm(&server.url(), &[&server], kept, |stage| fault(&server, stage))
+    storm(server.url(), &[&server], kept, |stage| fault(&server, stage))
 }
 
 /// Commands that cause a fault, and those that heal it.
@@ -61,7 +61,7 @@ fn a_server_that_is_killed_loses_nothing_that_was_acknowledged() {
 fn a_server_that_is_absent_at_the_start_is_joined_when_it_comes() {
     let server = Server::start();
     server.kill();
-    storm(&server.url(), &[&server], Kept::All, |_| server.restart());
+    storm(server.url(), &[&server], Kept::All, |_| server.restart());
 }
 
 // Proves F3.
@@ -119,7 +119,7 @@ fn a_server_that_loads_its_data_makes_503_until_it_has() {
     for number in 0..1000 {
         server.command(&["SET", &format!("other:{number}"), &"x".repeat(100)]);
     }
-    storm(&server.url(), &[&server], Kept::All, |_| {
+    storm(server.url(), &[&server], Kept::All, |_| {
         std::thread::scope(|scope| {
             server.kill();
             let back = scope.spawn(|| server.restart());
@@ -246,7 +246,7 @@ fn a_user_whose_password_was_changed_makes_503_until_it_is_the_old_one() {
     };
     acl(">right");
     let url = server.url().replace("redis://", "redis://shop:right@");
-    storm(&url, &[&server], Kept::All, |stage| {
+    storm(url, &[&server], Kept::All, |stage| {
         acl(">other");
         stage.answers(SOME);
         acl(">right");
@@ -259,7 +259,7 @@ fn a_user_who_may_no_longer_run_scripts_makes_503_until_they_may() {
     let server = Server::start();
     tell(&server, &[&["ACL", "SETUSER", "shop", "on", ">right", "~*", "+@all"]]);
     let url = server.url().replace("redis://", "redis://shop:right@");
-    storm(&url, &[&server], Kept::All, |stage| {
+    storm(url, &[&server], Kept::All, |stage| {
         tell(&server, &[&["ACL", "SETUSER", "shop", "-evalsha", "-eval"]]);
         stage.answers(SOME);
         tell(&server, &[&["ACL", "SETUSER", "shop", "+@all"]]);
@@ -330,10 +330,23 @@ fn a_torn_end_of_the_append_only_file_costs_the_last_writes_alone() {
 fn a_server_that_keeps_nothing_logs_everybody_out_when_it_is_killed() {
     let forgets = ["--appendonly", "no", "--save", ""];
     let server = Server::start_with(&Server::every_executable()[0], &forgets);
-    storm(&server.url(), &[&server], Kept::SomeSessions, |stage| {
+    storm(server.url(), &[&server], Kept::SomeSessions, |stage| {
         server.kill();
         stage.answers(SOME);
         server.restart();
         stage.answers(SOME);
+    });
+}
+
+/// Sessions end half an hour after their last use, and none is older than a storm: no step is that far.
+// Proves F33.
+#[test]
+fn a_clock_that_steps_by_another_clock_ends_no_session_before_its_time() {
+    let clock = ByAnotherClock::start();
+    storm(clock.server.url(), &[&clock.server], Kept::All, |stage| {
+        for minutes in [10, -10, 15, 5, -5, 0] {
+            clock.stands_at(minutes);
+            stage.answers(SOME);
+        }
     });
 }

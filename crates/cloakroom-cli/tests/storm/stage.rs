@@ -1,6 +1,7 @@
 //! What stands while a fault is caused: two instances of the demo.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,7 +27,7 @@ pub(crate) enum Kept {
 /// What stands while the fault is caused.
 pub(crate) struct Stage {
     instances: [Mutex<Instance>; 2],
-    url: String,
+    store: Store,
     kept: Kept,
     answers: AtomicU64,
     over: AtomicBool,
@@ -37,19 +38,43 @@ struct Instance {
     addr: SocketAddr,
 }
 
-fn start(url: &str, port: u16) -> Instance {
-    let env = [("SECRET_KEY", KEY), ("REDIS_URL", url), ("RUST_LOG", "warn")];
-    let args = ["serve", "--port", &port.to_string()];
-    let program = Program::start(env!("CARGO_BIN_EXE_cloakroom"), &args, &env);
-    let addr = program.addr();
-    Instance { program, addr }
+/// What a service keeps its sessions in, and the variables that say so.
+#[derive(Clone, Debug)]
+pub(crate) struct Store(Vec<(&'static str, String)>);
+
+impl From<String> for Store {
+    fn from(url: String) -> Self {
+        Self(vec![("REDIS_URL", url)])
+    }
+}
+
+impl Store {
+    /// One that speaks TLS, and whose authority is in this file.
+    pub(crate) fn with_tls(url: String, authority: &Path) -> Self {
+        Self(vec![("REDIS_URL", url), ("SSL_CERT_FILE", authority.display().to_string())])
+    }
+
+    fn serve(&self, port: u16) -> Program {
+        let mut env = vec![("SECRET_KEY", KEY), ("RUST_LOG", "warn")];
+        env.extend(self.0.iter().map(|(name, value)| (*name, value.as_str())));
+        let args = ["serve", "--port", &port.to_string()];
+        Program::start(env!("CARGO_BIN_EXE_cloakroom"), &args, &env)
+    }
+}
+
+impl Instance {
+    fn start(store: &Store, port: u16) -> Self {
+        let program = store.serve(port);
+        let addr = program.addr();
+        Self { program, addr }
+    }
 }
 
 impl Stage {
-    pub(crate) fn at(url: &str, kept: Kept) -> Self {
+    pub(crate) fn at(store: Store, kept: Kept) -> Self {
         Self {
-            instances: [(); 2].map(|()| Mutex::new(start(url, 0))),
-            url: url.to_owned(),
+            instances: [(); 2].map(|()| Mutex::new(Instance::start(&store, 0))),
+            store,
             kept,
             answers: AtomicU64::new(0),
             over: AtomicBool::new(false),
@@ -91,18 +116,23 @@ impl Stage {
     pub(crate) fn kill(&self, turn: usize) {
         let mut instance = self.instance(turn);
         instance.program.kill();
-        *instance = start(&self.url, instance.addr.port());
+        *instance = Instance::start(&self.store, instance.addr.port());
     }
 
     /// The same, asked to end (SIGTERM).
     pub(crate) fn terminate(&self, turn: usize) {
         let mut instance = self.instance(turn);
         assert_eq!(instance.program.terminate(), Some(0), "{}", instance.program.log());
-        *instance = start(&self.url, instance.addr.port());
+        *instance = Instance::start(&self.store, instance.addr.port());
     }
 
     pub(crate) fn pid(&self, turn: usize) -> u32 {
         self.instance(turn).program.pid()
+    }
+
+    /// Starts one more instance, whom no visitor knows.
+    pub(crate) fn one_more(&self) -> Program {
+        self.store.serve(0)
     }
 
     fn instance(&self, turn: usize) -> MutexGuard<'_, Instance> {

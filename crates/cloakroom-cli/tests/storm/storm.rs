@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use testbed::{Server, eventually};
 
-use crate::stage::{Kept, Stage};
+use crate::stage::{Kept, Stage, Store};
 use crate::visitor::{Told, Visitor};
 
 const VISITORS: usize = 16;
@@ -18,24 +18,24 @@ const GLANCE: Duration = Duration::from_millis(500);
 
 /// Causes a fault under load, heals it, and compares. `servers` are those that hold sessions.
 pub(crate) fn storm(
-    url: &str,
+    store: impl Into<Store>,
     servers: &[&Server],
     kept: Kept,
     fault: impl FnOnce(&Stage),
 ) -> Told {
-    let all = storm_of_instances(url, servers, kept, fault);
+    let all = storm_of_instances(store, servers, kept, fault);
     assert_eq!(all.broken, 0, "an instance broke off");
     all
 }
 
 /// The same where instances end, and connections to them break.
 pub(crate) fn storm_of_instances(
-    url: &str,
+    store: impl Into<Store>,
     servers: &[&Server],
     kept: Kept,
     fault: impl FnOnce(&Stage),
 ) -> Told {
-    let stage = Stage::at(url, kept);
+    let stage = Stage::at(store.into(), kept);
     let healed = AtomicBool::new(false);
     let told: Vec<Told> = thread::scope(|scope| {
         let visitors: Vec<_> = (0..VISITORS)

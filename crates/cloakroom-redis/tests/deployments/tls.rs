@@ -1,6 +1,5 @@
 //! TLS: whom the store trusts, and how it shows itself.
 
-use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Arc;
@@ -9,100 +8,10 @@ use std::time::{Duration, Instant};
 
 use cloakroom::testing::Visitor;
 use cloakroom_redis::{ClientCertificate, RedisSettings, Tls};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
-};
-use tempfile::TempDir;
-use testbed::Server;
+use testbed::tls::{Authority, Secured, Shown, date_time_ymd};
 
 use crate::house::{LONG, VISITS, manager_with};
 use crate::warnings::Warnings;
-
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Another name than what it signs, which would else look signed by itself.
-        params.distinguished_name.push(DnType::CommonName, "authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn pem(&self) -> Vec<u8> {
-        self.0.pem().into_bytes()
-    }
-
-    fn signs(&self, names: &[&str]) -> Shown {
-        self.signs_changed(names, |_| {})
-    }
-
-    fn signs_changed(&self, names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Shown {
-        let key = KeyPair::generate().unwrap();
-        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        change(&mut params);
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
-    }
-}
-
-/// A certificate, and its key.
-type Shown = (Vec<u8>, Vec<u8>);
-
-/// A server that speaks TLS.
-struct Secured {
-    server: Server,
-    port: u16,
-    folder: TempDir,
-}
-
-impl Secured {
-    /// With a certificate for `localhost` of this authority, which it trusts itself.
-    fn by(ca: &Authority, asks_clients: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        show(&folder, &ca.signs(&["localhost"]));
-        fs::write(folder.path().join("ca"), ca.pem()).unwrap();
-        let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let options = [
-            "--tls-port",
-            &port.to_string(),
-            "--tls-cert-file",
-            &file("cert"),
-            "--tls-key-file",
-            &file("key"),
-            "--tls-ca-cert-file",
-            &file("ca"),
-            "--tls-auth-clients",
-            asks_clients,
-        ];
-        Self { server: Server::start_with(Server::executable_with_tls(), &options), port, folder }
-    }
-
-    fn url(&self) -> String {
-        format!("rediss://localhost:{}", self.port)
-    }
-
-    /// New connections are shown another certificate from now on.
-    fn shows(&self, shown: &Shown) {
-        show(&self.folder, shown);
-        // The same names of files: it reads them again.
-        let file = self.folder.path().join("cert");
-        let set = ["CONFIG", "SET", "tls-cert-file", file.to_str().unwrap()];
-        assert_eq!(self.server.command(&set).error(), None, "{}", self.server.log());
-    }
-
-    fn cuts(&self) {
-        self.server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-    }
-}
-
-fn show(folder: &TempDir, (certificate, key): &Shown) {
-    fs::write(folder.path().join("cert"), certificate).unwrap();
-    fs::write(folder.path().join("key"), key).unwrap();
-}
 
 fn trusting(ca: Option<Vec<u8>>, client: Option<ClientCertificate>) -> RedisSettings {
     // A busy machine takes its time for a handshake, and these tests are not about that.
@@ -120,7 +29,7 @@ pub(crate) struct Secure(Secured, Authority);
 impl Secure {
     pub(crate) fn start() -> Self {
         let ours = Authority::new();
-        Self(Secured::by(&ours, "no"), ours)
+        Self(Secured::by(&ours), ours)
     }
 
     pub(crate) fn settings(&self) -> RedisSettings {
@@ -136,7 +45,7 @@ impl Secure {
 #[tokio::test]
 async fn a_server_is_trusted_by_its_own_authority_and_name_alone() {
     let (ours, theirs) = (Authority::new(), Authority::new());
-    let secured = Secured::by(&ours, "no");
+    let secured = Secured::by(&ours);
     let (url, port) = (secured.url(), secured.port);
     let manager = manager_with(&url, LONG, &trusting(Some(ours.pem()), None));
     let visitor = Visitor::logged_in(&manager, "alice").await.unwrap();
@@ -188,9 +97,10 @@ async fn with_tls_nothing_is_sent_in_the_clear() {
 #[tokio::test]
 async fn a_server_that_asks_for_a_certificate_is_shown_ours() {
     let ours = Authority::new();
-    let secured = Secured::by(&ours, "yes");
+    let secured = Secured::by(&ours);
+    secured.asks_clients();
     let url = secured.url();
-    let (chain, key) = ours.signs(&["shop"]);
+    let Shown { chain, key } = ours.signs(&["shop"]);
     let client = Some(ClientCertificate { chain, key });
     let manager = manager_with(&url, LONG, &trusting(Some(ours.pem()), client));
     manager.check().await.unwrap();
@@ -201,7 +111,7 @@ async fn a_server_that_asks_for_a_certificate_is_shown_ours() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_is_renewed_while_the_server_runs_fails_nobody() {
     let ours = Authority::new();
-    let secured = Secured::by(&ours, "no");
+    let secured = Secured::by(&ours);
     let settings = trusting(Some(ours.pem()), None);
     let manager = manager_with(&secured.url(), LONG, &settings);
     let visitor = Visitor::logged_in(&manager, "alice").await.unwrap();
@@ -236,7 +146,7 @@ async fn a_certificate_that_is_renewed_while_the_server_runs_fails_nobody() {
 #[tokio::test]
 async fn a_certificate_that_is_replaced_by_one_that_nobody_trusts_stops_new_connections_alone() {
     let (ours, theirs) = (Authority::new(), Authority::new());
-    let secured = Secured::by(&ours, "no");
+    let secured = Secured::by(&ours);
     let manager = manager_with(&secured.url(), LONG, &trusting(Some(ours.pem()), None));
     let visitor = Visitor::logged_in(&manager, "alice").await.unwrap();
     let warnings = Warnings::default();

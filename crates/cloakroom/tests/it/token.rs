@@ -121,6 +121,7 @@ fn a_generation_is_sealed_with_the_new_key() {
 #[test]
 fn what_was_issued_opens_and_names_what_was_issued() {
     for mint in [sealing(), open()] {
+        assert_eq!(mint.prefix(), &prefix("shop"));
         for issued in [
             mint.issue_anonymous().unwrap(),
             mint.issue_for("ada").unwrap(),

@@ -3,10 +3,8 @@
 
 use std::net::SocketAddr;
 
-use tempfile::TempDir;
-use testbed::{Program, Request, Response, Server};
+use testbed::{ByAnotherClock, Program, Request, Response};
 
-use super::{Hands, server_by_another_clock};
 use crate::demo::*;
 
 /// A cookie is current for ten minutes by the server's clock, and good for five more.
@@ -17,18 +15,16 @@ const FLAGS: [&str; 6] =
 
 struct Scene {
     demos: [Program; 2],
-    hands: Hands,
-    server: Server,
-    _folder: TempDir,
+    clock: ByAnotherClock,
 }
 
 impl Scene {
     fn set() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let (server, hands) = server_by_another_clock(folder.path());
-        let env = [("SECRET_KEY", KEY), ("REDIS_URL", &server.url()), ("CLOAKROOM_PATIENCE", "8s")];
+        let clock = ByAnotherClock::start();
+        let url = clock.server.url();
+        let env = [("SECRET_KEY", KEY), ("REDIS_URL", &url), ("CLOAKROOM_PATIENCE", "8s")];
         let demos = [(); 2].map(|()| serve(&FLAGS, &env));
-        Self { demos, hands, server, _folder: folder }
+        Self { demos, clock }
     }
 
     /// One instance or the other.
@@ -100,17 +96,17 @@ fn requests_at_once_at_two_instances_are_all_let_in_and_one_is_handed_the_next_c
     let mut visits = 0;
     for round in 1..=3 {
         // Before it is due nothing is handed out.
-        scene.hands.stand_at(round * DUE - 1);
+        scene.clock.stands_at(round * DUE - 1);
         let answer = scene.asks(0, &token);
         visits += 1;
         assert_eq!((seen(&answer), handed_out(&answer)), (somebody("alice", visits), None));
-        scene.hands.stand_at(round * DUE);
+        scene.clock.stands_at(round * DUE);
         let (seen_by, next) = scene.ask_at_once(12, &token);
         assert_eq!(seen_by, (visits + 1..=visits + 12).collect::<Vec<_>>());
         let [next] = &next[..] else { panic!("{} tokens were handed out", next.len()) };
         assert_ne!(*next, token);
         // On the way with the old one, and already here with the new.
-        scene.hands.stand_at(round * DUE + GRACE - 1);
+        scene.clock.stands_at(round * DUE + GRACE - 1);
         for (number, shown) in [&token, next, &token, next].into_iter().enumerate() {
             let answer = scene.asks(number, shown);
             let expected = somebody("alice", visits + 13 + number as u64);
@@ -120,7 +116,7 @@ fn requests_at_once_at_two_instances_are_all_let_in_and_one_is_handed_the_next_c
         token.clone_from(next);
     }
     assert_eq!([scene.reported(0), scene.reported(1)], [(0, 0); 2]);
-    assert_eq!(scene.server.keys_without_ttl(), [""; 0]);
+    assert_eq!(scene.clock.server.keys_without_ttl(), [""; 0]);
 }
 
 /// Nobody can say which of the two is the thief. The session ends for both, at both instances, and it is
@@ -132,18 +128,18 @@ fn a_copied_cookie_ends_its_session_at_both_instances_and_is_reported() {
     let mut alice = logged_in_at(scene.at(0), "alice");
     let mut her_phone = logged_in_at(scene.at(1), "alice");
     let copied = token(&alice);
-    scene.hands.stand_at(DUE);
+    scene.clock.stands_at(DUE);
     assert_eq!(visit(&mut alice), somebody("alice", 1));
     let next = token(&alice);
     assert_ne!(next, copied, "no new cookie was handed out");
     // Within the grace nobody can tell a thief from a request on its way.
-    scene.hands.stand_at(DUE + 1);
+    scene.clock.stands_at(DUE + 1);
     alice.move_to(scene.at(1));
     assert_eq!(visit(&mut alice), somebody("alice", 2));
     assert_eq!(visit(&mut her_phone), somebody("alice", 1));
     assert_eq!(seen_with(scene.at(1), &copied), somebody("alice", 3));
 
-    scene.hands.stand_at(DUE + GRACE + 1);
+    scene.clock.stands_at(DUE + GRACE + 1);
     let thief = scene.asks(1, &copied);
     assert_eq!((seen(&thief), handed_out(&thief)), (None, None));
     for number in 0..2 {
@@ -168,11 +164,11 @@ fn a_copied_cookie_ends_its_session_at_both_instances_and_is_reported() {
 fn a_cookie_that_was_lost_on_the_way_is_handed_out_once_more() {
     let scene = Scene::set();
     let old = token(&logged_in_at(scene.at(0), "alice"));
-    scene.hands.stand_at(DUE);
+    scene.clock.stands_at(DUE);
     let lost = handed_out(&scene.asks(0, &old)).expect("the next cookie");
     let mut visits = 1;
     for round in 1..=2 {
-        scene.hands.stand_at(DUE + round * (GRACE + 1));
+        scene.clock.stands_at(DUE + round * (GRACE + 1));
         let (seen_by, again) = scene.ask_at_once(8, &old);
         assert_eq!(seen_by, (visits + 1..=visits + 8).collect::<Vec<_>>());
         assert_eq!(again, [&*lost], "issued again, to one of them");
@@ -180,7 +176,7 @@ fn a_cookie_that_was_lost_on_the_way_is_handed_out_once_more() {
     }
     // This time it arrives.
     assert_eq!(seen_with(scene.at(1), &lost), somebody("alice", visits + 1));
-    scene.hands.stand_at(DUE + 3 * (GRACE + 1));
+    scene.clock.stands_at(DUE + 3 * (GRACE + 1));
     assert_eq!(seen_with(scene.at(0), &old), None);
     assert_eq!(seen_with(scene.at(1), &lost), None, "it goes on");
     assert_eq!([scene.reported(0), scene.reported(1)], [(1, 1), (0, 0)]);
