@@ -306,10 +306,11 @@ impl Server {
         if let Ok(answer) = tokio::time::timeout(patience, answer).await {
             return answer;
         }
+        // A server that hangs looks like a slow one, to who is connected and to who connects; another may
+        // have taken its place.
+        self.place.doubt();
         let failure = progress.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         if progress.sent.load(Ordering::SeqCst) {
-            // A server that hangs looks like a slow one; another may have taken its place.
-            self.place.doubt();
             let reason = TooLate::NoAnswer(patience).into();
             return Err(Failure { happened: Happened::Perhaps, reason });
         }

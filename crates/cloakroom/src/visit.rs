@@ -332,7 +332,7 @@ impl Visit {
             !state.waiting.is_empty()
         };
         let result = if waiting {
-            self.travel(&Errand::Flush, OnlyIf::Alive).await.map(drop)
+            Box::pin(self.travel(&Errand::Flush, OnlyIf::Alive)).await.map(drop)
         } else {
             Ok(())
         };
@@ -380,11 +380,14 @@ impl Visit {
     }
 
     /// Goes to the store and comes back with the session. The caller holds the turn.
+    ///
+    /// What is seldom waited for is boxed, here and in `close`: the futures of every handler and of every
+    /// layer have room for all that they could wait for.
     async fn travel(&self, errand: &Errand, only_if: OnlyIf) -> Result<Performed, SessionError> {
         loop {
             let (id, token, change, touch) = match self.plan(errand, only_if)? {
                 Plan::Answer(performed) => return Ok(performed),
-                Plan::Create(change) => return self.create_with(&change).await,
+                Plan::Create(change) => return Box::pin(self.create_with(&change)).await,
                 Plan::Apply { id, token, change, touch } => (id, token, change, touch),
             };
             let sealed = self.sealed(&id, &change)?;

@@ -104,12 +104,16 @@ fn every_panel_of_the_dashboard_shows_something() {
             }
         });
         let mut wrong = Vec::new();
+        let instance = at.to_string();
         for panel in dashboard()["panels"].as_array().unwrap() {
-            for target in panel["targets"].as_array().unwrap() {
+            let targets = panel["targets"].as_array().unwrap();
+            assert!(!targets.is_empty(), "{}", panel["title"]);
+            for target in targets {
                 let expression = target["expr"].as_str().unwrap();
                 // As Grafana fills them in, for a source that is scraped once a second.
+                assert!(expression.contains("$instance"), "{expression}");
                 let expression =
-                    expression.replace("$__rate_interval", "5s").replace("$instance", ".*");
+                    expression.replace("$__rate_interval", "5s").replace("$instance", &instance);
                 let mut last = Ok(Vec::new());
                 let shows = || {
                     last = ask(prometheus, &expression);

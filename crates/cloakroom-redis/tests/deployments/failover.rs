@@ -12,8 +12,10 @@ use crate::house::{LONG, VISITS, keys_of, manager_with};
 /// As it is by default.
 const PATIENCE: Duration = Duration::from_millis(250);
 
+/// It would wait long for a server that hangs while it is connected to, and nobody else is to wait for
+/// that.
 fn manager(url: &str) -> Manager {
-    manager_with(url, PATIENCE, &RedisSettings::default())
+    manager_with(url, PATIENCE, &RedisSettings { connect_within: LONG, ..RedisSettings::default() })
 }
 
 /// Counts with the patience of a request until it succeeds, and says when that was.
@@ -130,8 +132,19 @@ async fn a_frozen_primary_of_sentinels_is_replaced() {
     .await;
 }
 
+// Proves F23.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_primary_of_a_cluster_is_replaced() {
+    a_primary_of_a_cluster_is_replaced(Server::kill).await;
+}
+
+// Proves F23, F3.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_primary_of_a_cluster_is_replaced() {
+    a_primary_of_a_cluster_is_replaced(Server::stop).await;
+}
+
+async fn a_primary_of_a_cluster_is_replaced(lost: impl FnOnce(&Server)) {
     let cluster = Cluster::start();
     let manager = manager(&cluster.url());
     let patient = manager_with(&cluster.url(), LONG, &RedisSettings::default());
@@ -141,7 +154,7 @@ async fn a_killed_primary_of_a_cluster_is_replaced() {
     let at = cluster.nodes().iter().position(|node| node.port() == owner.port()).unwrap();
     let next = &cluster.nodes()[at + 3];
     cluster.fail_over_soon();
-    counts_again(&manager, &visitor, || promoted(next), [owner, next], || owner.kill()).await;
+    counts_again(&manager, &visitor, || promoted(next), [owner, next], || lost(owner)).await;
 }
 
 #[tokio::test]
@@ -151,4 +164,48 @@ async fn sentinels_that_know_no_such_primary_say_so() {
     let error = manager(&url).check().await.unwrap_err();
     assert_eq!(error.happened, cloakroom::store::Happened::No);
     assert!(error.to_string().contains("no primary named \"cloack\""), "{error}");
+}
+
+/// Whoever fails asks who serves it now, and all ask together: the nodes that are well have work to do.
+// Proves F12.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn however_many_requests_fail_the_nodes_are_asked_now_and_then() {
+    const REQUESTS: u64 = 64 * 5;
+    let cluster = Cluster::start();
+    let manager = manager(&cluster.url());
+    let patient = manager_with(&cluster.url(), LONG, &RedisSettings::default());
+    let visitor = Visitor::logged_in(&patient, "alice").await.unwrap();
+    let lost = cluster.owner(&keys_of(&visitor).await.0);
+    until_counted(&manager, &visitor).await;
+    let questions = || -> u64 {
+        let others = cluster.nodes().iter().filter(|node| node.port() != lost.port());
+        let stats = others.map(|node| node.command(&["INFO", "commandstats"]).text());
+        stats.map(|stats| calls(&stats, "cmdstat_cluster")).sum()
+    };
+
+    lost.kill();
+    let before = questions();
+    let requests = (0..64).map(|_| {
+        let (manager, visitor) = (manager.clone(), visitor.clone());
+        tokio::spawn(async move {
+            for _ in 0..REQUESTS / 64 {
+                let visit = manager.open([visitor.cookie().unwrap().as_bytes()]);
+                assert_eq!(visit.session().increment(VISITS, 1).await.unwrap_err().status(), 503);
+            }
+        })
+    });
+    for request in requests.collect::<Vec<_>>() {
+        request.await.unwrap();
+    }
+    let asked = questions() - before;
+    assert!((1..REQUESTS / 4).contains(&asked), "{asked} questions");
+}
+
+/// How often the commands were called whose statistics begin so.
+fn calls(stats: &str, command: &str) -> u64 {
+    let of = |line: &str| -> Option<u64> {
+        let (_, rest) = line.strip_prefix(command)?.split_once(":calls=")?;
+        rest.split(',').next()?.parse().ok()
+    };
+    stats.lines().filter_map(of).sum()
 }
