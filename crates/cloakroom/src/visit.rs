@@ -112,8 +112,8 @@ impl Desk {
 /// One request's session.
 pub(crate) struct Visit {
     desk: Arc<Desk>,
-    /// When the cookie came.
-    begun: Instant,
+    /// When the cookie came; not looked at where tokens are not replaced periodically.
+    begun: Option<Instant>,
     /// Held over each operation, so that those of one request take turns.
     turn: Turn<()>,
     /// Never held over an await.
@@ -224,7 +224,8 @@ impl Visit {
             waited: Duration::ZERO,
             used: false,
         };
-        Self { desk, begun: Instant::now(), turn: Turn::new(()), state: Mutex::new(state) }
+        let begun = desk.mint.rotation().map(|_| Instant::now());
+        Self { desk, begun, turn: Turn::new(()), state: Mutex::new(state) }
     }
 
     /// The one gate for every write that waits.
@@ -559,7 +560,7 @@ impl Visit {
         let rotation = self.desk.mint.rotation()?;
         Some(Shown {
             generation: issued.generation,
-            ago: self.begun.elapsed(),
+            ago: self.begun?.elapsed(),
             every: (state.head == Head::ToCome).then(|| rotation.every()),
             grace: rotation.grace(),
         })
