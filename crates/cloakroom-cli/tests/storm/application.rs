@@ -124,7 +124,9 @@ fn twenty_instances_that_come_back_at_once_spoil_nothing_for_others() {
             server.restart();
             all_say(200);
             stage.answers(SOME);
-            assert!(server.clients() <= INSTANCES, "{} connections", server.clients());
+            // One that connected too late for its own patience may still be leaving.
+            let one_each = || (server.clients() <= INSTANCES).then_some(());
+            assert!(eventually(LONG, one_each).is_some(), "{} connections", server.clients());
         }
     });
 }
