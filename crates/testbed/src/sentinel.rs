@@ -37,7 +37,7 @@ impl Sentinels {
             || servers[1].command(&["INFO", "replication"]).text().contains("link_status:up");
         assert!(eventually(AGREE, || linked().then_some(())).is_some(), "{}", servers[1].log());
 
-        let sentinels: Vec<_> = (0..3).map(|_| Server::start_sentinel(executable)).collect();
+        let sentinels: Vec<_> = (0..3).map(|_| Server::start_sentinel(executable, &[])).collect();
         for sentinel in &sentinels {
             let set = |name: &str, value: &str| {
                 ok(sentinel, &["SENTINEL", "SET", PRIMARY, name, value]);

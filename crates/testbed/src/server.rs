@@ -95,9 +95,9 @@ impl Server {
         found.expect("a server with TLS: apt-get install redis-server")
     }
 
-    /// Starts `executable` as a sentinel, which watches over nobody yet.
-    pub(crate) fn start_sentinel(executable: &Path) -> Self {
-        Self::start_with(executable, &[SENTINEL])
+    /// Starts `executable` as a sentinel with more options, which watches over nobody yet.
+    pub(crate) fn start_sentinel(executable: &Path, extra: &[&str]) -> Self {
+        Self::start_with(executable, &[&[SENTINEL], extra].concat())
     }
 
     /// Starts `executable` with more options, such as `&["--maxmemory", "2mb"]`. Of an option given

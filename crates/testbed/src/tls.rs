@@ -3,15 +3,21 @@
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertifiedIssuer, DnType, IsCa, KeyPair};
 pub use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
 use tempfile::TempDir;
 
+use crate::child::eventually;
+use crate::sentinel::PRIMARY;
 use crate::server::Server;
 
 /// How many ports are tried before it is given up.
 const ATTEMPTS: usize = 5;
+/// How long a node may take to agree with itself.
+const AGREE: Duration = Duration::from_secs(60);
+const SLOTS: u16 = 16384;
 
 /// Whoever signs certificates.
 #[derive(Debug)]
@@ -69,9 +75,14 @@ pub struct Secured {
     pub server: Server,
     /// With TLS.
     pub port: u16,
-    folder: TempDir,
+    files: Files,
 }
 
+/// What the server shows, and the authority whose clients it trusts.
+#[derive(Debug)]
+struct Files(TempDir);
+
+/// # Starting
 impl Secured {
     /// With a certificate for `localhost` of this authority.
     pub fn by(authority: &Authority) -> Self {
@@ -81,26 +92,58 @@ impl Secured {
     /// Shows this, and trusts the certificates of clients that are of this authority.
     pub fn showing(authority: &Authority, shown: &Shown) -> Self {
         let server = Server::start_with(Server::executable_with_tls(), &[]);
-        let mut secured = Self { server, port: 0, folder: tempfile::tempdir().unwrap() };
-        secured.keep(shown);
-        fs::write(secured.ca(), authority.pem()).unwrap();
-        let [certificate, key, ca] = ["cert", "key", "ca"].map(|name| secured.path(name));
+        let files = Files::of(authority, shown);
         let port = (0..ATTEMPTS).find_map(|_| {
-            // Free now; whether it still is when the server takes it, the answer shows.
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-            let port = free.local_addr().unwrap().port();
-            drop(free);
-            let files =
-                ["tls-cert-file", &certificate, "tls-key-file", &key, "tls-ca-cert-file", &ca];
-            let port_too = ["tls-auth-clients", "no", "tls-port", &port.to_string()];
-            let said =
-                secured.server.command(&[&["CONFIG", "SET"], &files[..], &port_too].concat());
-            said.error().is_none().then_some(port)
+            // Whether it still is free when the server takes it, the answer shows.
+            let port = free_port();
+            let mut command = vec!["CONFIG".to_owned(), "SET".to_owned()];
+            command.extend(files.settings(port).into_iter().flatten());
+            server.command(&command).error().is_none().then_some(port)
         });
-        secured.port = port.unwrap_or_else(|| panic!("no TLS:\n{}", secured.server.log()));
-        secured
+        let port = port.unwrap_or_else(|| panic!("no TLS:\n{}", server.log()));
+        Self { server, port, files }
     }
 
+    /// The one node of a cluster, which calls itself 127.0.0.1 and its port the one with TLS.
+    pub fn cluster(authority: &Authority) -> Self {
+        let files = Files::of(authority, &authority.signs(&["localhost", "127.0.0.1"]));
+        let (port, mut options) = files.options();
+        // These can't be changed while it runs.
+        for option in [
+            "--cluster-enabled",
+            "yes",
+            "--cluster-announce-ip",
+            "127.0.0.1",
+            "--tls-cluster",
+            "yes",
+        ] {
+            options.push(option.to_owned());
+        }
+        let options: Vec<_> = options.iter().map(String::as_str).collect();
+        let server = Server::start_with(Server::executable_with_tls(), &options);
+        let slots: Vec<_> = (0..SLOTS).map(|slot| slot.to_string()).collect();
+        let mut add = vec!["CLUSTER", "ADDSLOTS"];
+        add.extend(slots.iter().map(String::as_str));
+        assert_eq!(server.command(&add).error(), None);
+        let serves = || server.command(&["CLUSTER", "INFO"]).text().contains("state:ok");
+        assert!(eventually(AGREE, || serves().then_some(())).is_some(), "{}", server.log());
+        Self { server, port, files }
+    }
+
+    /// A sentinel, which names this server as [`PRIMARY`], at 127.0.0.1 and its port with TLS.
+    pub fn sentinel(&self, authority: &Authority) -> Self {
+        let files = Files::of(authority, &authority.signs(&["localhost"]));
+        let (port, options) = files.options();
+        let options: Vec<_> = options.iter().map(String::as_str).collect();
+        let server = Server::start_sentinel(self.server.executable(), &options);
+        let monitor = ["SENTINEL", "MONITOR", PRIMARY, "127.0.0.1", &self.port.to_string(), "1"];
+        assert_eq!(server.command(&monitor).error(), None);
+        Self { server, port, files }
+    }
+}
+
+/// # What it shows, and to whom
+impl Secured {
     /// The address with TLS, by the name that its first certificate is for.
     pub fn url(&self) -> String {
         format!("rediss://localhost:{}", self.port)
@@ -108,7 +151,7 @@ impl Secured {
 
     /// The file with the authority that it was made with.
     pub fn ca(&self) -> PathBuf {
-        self.folder.path().join("ca")
+        self.files.path("ca")
     }
 
     /// From now on clients have to show a certificate of that authority.
@@ -118,9 +161,9 @@ impl Secured {
 
     /// New connections are shown another certificate from now on.
     pub fn shows(&self, shown: &Shown) {
-        self.keep(shown);
+        self.files.keep(shown);
         // The same names of files: it reads them again.
-        self.set(&["tls-cert-file", &self.path("cert")]);
+        self.set(&["tls-cert-file", &self.files.path("cert").display().to_string()]);
     }
 
     /// Cuts every connection but our own.
@@ -134,13 +177,45 @@ impl Secured {
         let said = self.server.command(&[&["CONFIG", "SET"], settings].concat());
         assert_eq!(said.error(), None, "{}", self.server.log());
     }
+}
+
+impl Files {
+    fn of(authority: &Authority, shown: &Shown) -> Self {
+        let files = Self(tempfile::tempdir().unwrap());
+        fs::write(files.path("ca"), authority.pem()).unwrap();
+        files.keep(shown);
+        files
+    }
 
     fn keep(&self, shown: &Shown) {
-        fs::write(self.folder.path().join("cert"), &shown.chain).unwrap();
-        fs::write(self.folder.path().join("key"), &shown.key).unwrap();
+        fs::write(self.path("cert"), &shown.chain).unwrap();
+        fs::write(self.path("key"), &shown.key).unwrap();
     }
 
-    fn path(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
     }
+
+    /// What a server with them is told.
+    fn settings(&self, port: u16) -> [[String; 2]; 5] {
+        let file = |name| self.path(name).display().to_string();
+        [
+            ["tls-cert-file".to_owned(), file("cert")],
+            ["tls-key-file".to_owned(), file("key")],
+            ["tls-ca-cert-file".to_owned(), file("ca")],
+            ["tls-auth-clients".to_owned(), "no".to_owned()],
+            ["tls-port".to_owned(), port.to_string()],
+        ]
+    }
+
+    /// The same at its start, for one that can't be told later; and a port.
+    fn options(&self) -> (u16, Vec<String>) {
+        let port = free_port();
+        let option = |[name, value]: [String; 2]| [format!("--{name}"), value];
+        (port, self.settings(port).into_iter().flat_map(option).collect())
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }

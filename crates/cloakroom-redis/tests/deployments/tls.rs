@@ -94,6 +94,29 @@ async fn with_tls_nothing_is_sent_in_the_clear() {
     assert!(!["HELLO", "AUTH", "hunter2"].iter().any(|word| said.contains(word)), "{said}");
 }
 
+/// Where a node of the cluster or a sentinel sends us, we go with TLS: the server has a second port without.
+// Proves F27, R59.
+#[tokio::test]
+async fn a_server_that_others_name_is_connected_to_with_tls_as_well() {
+    let ours = Authority::new();
+    let node = Secured::cluster(&ours);
+    let by_node = format!("rediss+cluster://localhost:{}", node.port);
+    let primary = Secured::showing(&ours, &ours.signs(&["localhost", "127.0.0.1"]));
+    let sentinel = primary.sentinel(&ours);
+    let by_sentinel = format!("rediss+sentinel://localhost:{}/cloak", sentinel.port);
+    for (url, server) in [(by_node, &node), (by_sentinel, &primary)] {
+        let manager = manager_with(&url, LONG, &trusting(Some(ours.pem()), None));
+        let visitor = Visitor::logged_in(&manager, "alice").await.unwrap();
+        assert_eq!(visitor.open().session().increment(VISITS, 1).await.unwrap(), 1);
+        let clients = server.server.command(&["CLIENT", "LIST", "TYPE", "normal"]).text();
+        let named = format!(" laddr=127.0.0.1:{} ", server.port);
+        let plain = format!(" laddr=127.0.0.1:{} ", server.server.port());
+        assert!(clients.contains(&named), "{url}: {clients}");
+        // Our own looks on.
+        assert_eq!(clients.matches(&plain).count(), 1, "{url}: {clients}");
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_asks_for_a_certificate_is_shown_ours() {
     let ours = Authority::new();
