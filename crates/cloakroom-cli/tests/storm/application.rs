@@ -4,16 +4,11 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use testbed::{Request, Server, eventually};
 
-use crate::stage::Kept;
+use crate::stage::{Kept, LONG, SOME};
 use crate::storm::{storm, storm_of_instances};
-
-const SOME: u64 = 60;
-/// How long anything may take that is not about time.
-const LONG: Duration = Duration::from_secs(60);
 
 // Proves F32.
 #[test]

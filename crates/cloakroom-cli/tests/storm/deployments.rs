@@ -1,15 +1,11 @@
 //! What befalls several servers that stand for one.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use testbed::{Cluster, Hosts, Sentinels, Server, eventually};
 
-use crate::stage::Kept;
+use crate::stage::{Kept, LONG, SOME};
 use crate::storm::storm;
-
-const LONG: Duration = Duration::from_secs(60);
-const SOME: u64 = 60;
 
 /// Waits until this server calls itself a primary.
 #[track_caller]
@@ -45,27 +41,59 @@ fn a_frozen_primary_of_sentinels_is_replaced_under_load() {
     });
 }
 
-/// The endpoint of a managed service: its name moves to the new primary some time after the old one has
-/// become a replica, which goes on answering.
+/// The endpoint of a managed service: a name that leads to `old`, which `new` follows.
+struct Endpoint {
+    hosts: Hosts,
+    old: Server,
+    new: Server,
+}
+
+impl Endpoint {
+    const NAME: &str = "cloak.test";
+    const NEW: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+    /// `None` where the test called `this` starts anew, with names of its own.
+    fn start(this: &str) -> Option<Self> {
+        let hosts = Hosts::around(this, Self::NAME)?;
+        let old = Server::start();
+        let new = old.start_replica_at(Self::NEW);
+        Some(Self { hosts, old, new })
+    }
+
+    fn url(&self) -> String {
+        format!("redis://{}:{}", Self::NAME, self.old.port())
+    }
+
+    /// The name leads to `new` from here on.
+    fn moves(&self) {
+        self.hosts.lead(Self::NEW);
+    }
+
+    /// Waits until nobody is connected to `old` any more.
+    #[track_caller]
+    fn is_left(&self) {
+        let left = || (self.old.clients() == 0).then_some(());
+        assert!(eventually(LONG, left).is_some(), "the old one still has clients");
+    }
+}
+
+/// The name moves to the new primary some time after the old one has become a replica, which goes on
+/// answering.
 // Proves F24, F19.
 #[test]
 fn an_endpoint_that_moves_to_another_server_is_followed_under_load() {
     let this = "deployments::an_endpoint_that_moves_to_another_server_is_followed_under_load";
-    let Some(hosts) = Hosts::around(this, "cloak.test") else { return };
-    let old = Server::start();
-    let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
-    let new = old.start_replica_at(elsewhere);
-    let url = format!("redis://cloak.test:{}", old.port());
-    let told = storm(url, &[&new], Kept::All, |stage| {
+    let Some(endpoint) = Endpoint::start(this) else { return };
+    let Endpoint { old, new, .. } = &endpoint;
+    let told = storm(endpoint.url(), &[new], Kept::All, |stage| {
         // Nothing is lost: it stops writes until its replica has all.
         assert!(old.command(&["FAILOVER"]).error().is_none());
-        takes_over(&new);
+        takes_over(new);
         stage.answers(SOME);
         assert_eq!(new.clients(), 0);
-        hosts.lead(elsewhere);
+        endpoint.moves();
         stage.answers(SOME);
-        let left = || (old.clients() == 0).then_some(());
-        assert!(eventually(LONG, left).is_some(), "the old one still has clients");
+        endpoint.is_left();
     });
     assert!(told.unavailable > 0, "nobody noticed");
 }
@@ -76,20 +104,16 @@ fn an_endpoint_that_moves_to_another_server_is_followed_under_load() {
 #[test]
 fn a_partition_costs_what_its_old_side_acknowledged() {
     let this = "deployments::a_partition_costs_what_its_old_side_acknowledged";
-    let Some(hosts) = Hosts::around(this, "cloak.test") else { return };
-    let old = Server::start();
-    let elsewhere = Ipv4Addr::new(127, 0, 0, 2);
-    let new = old.start_replica_at(elsewhere);
-    let url = format!("redis://cloak.test:{}", old.port());
-    let told = storm(url, &[&new], Kept::Replicated, |stage| {
+    let Some(endpoint) = Endpoint::start(this) else { return };
+    let Endpoint { old, new, .. } = &endpoint;
+    let told = storm(endpoint.url(), &[new], Kept::Replicated, |stage| {
         assert!(new.command(&["REPLICAOF", "NO", "ONE"]).error().is_none());
         stage.answers(3 * SOME);
-        hosts.lead(elsewhere);
-        let follow = ["REPLICAOF", &elsewhere.to_string(), &new.port().to_string()];
+        endpoint.moves();
+        let follow = ["REPLICAOF", &Endpoint::NEW.to_string(), &new.port().to_string()];
         assert!(old.command(&follow).error().is_none());
         stage.answers(SOME);
-        let left = || (old.clients() == 0).then_some(());
-        assert!(eventually(LONG, left).is_some(), "the old one still has clients");
+        endpoint.is_left();
     });
     // Or it was no partition.
     assert!(told.lost > 0, "{told:?}");

@@ -5,12 +5,8 @@ use std::time::Duration;
 use testbed::tls::{Authority, Secured};
 use testbed::{Proxy, Server, eventually};
 
-use crate::stage::{Kept, Stage, Store};
+use crate::stage::{Kept, LONG, SOME, Stage, Store};
 use crate::storm::storm;
-
-const SOME: u64 = 60;
-/// How long anything may take that is not about time.
-const LONG: Duration = Duration::from_secs(60);
 
 fn through_a_proxy(fault: impl FnOnce(&Proxy, &Stage)) {
     let server = Server::start();

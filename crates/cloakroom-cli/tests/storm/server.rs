@@ -6,13 +6,9 @@ use std::time::Duration;
 
 use testbed::{ByAnotherClock, Server, eventually};
 
-use crate::stage::{Kept, Stage};
+use crate::stage::{Kept, LONG, SOME, Stage};
 use crate::storm::storm;
 use crate::visitor::Told;
-
-const LONG: Duration = Duration::from_secs(30);
-/// Answers enough to see a fault from every side.
-const SOME: u64 = 60;
 
 /// One server, and what is done to it.
 fn on_one_server(kept: Kept, fault: impl FnOnce(&Server, &Stage)) -> Told {

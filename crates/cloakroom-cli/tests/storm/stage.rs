@@ -9,8 +9,10 @@ use std::time::Duration;
 use testbed::{Program, eventually};
 
 const KEY: &str = "8d1f6c0b57e24a93b0c5d2e7f41a6893";
+/// Answers enough to see a fault from every side.
+pub(crate) const SOME: u64 = 60;
 /// How long anything may take that is not about time.
-const LONG: Duration = Duration::from_secs(60);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// What a fault may take away. Whatever it is, nobody sees another's data, and no key stays for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

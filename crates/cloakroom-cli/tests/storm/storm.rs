@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use testbed::{Server, eventually};
 
-use crate::stage::{Kept, Stage, Store};
+use crate::stage::{Kept, LONG, Stage, Store};
 use crate::visitor::{Told, Visitor};
 
 const VISITORS: usize = 16;
-/// How long anything may take that is not about time.
-const LONG: Duration = Duration::from_secs(60);
 /// How long whoever looks into a server waits for it: it may be the one that fails.
 const GLANCE: Duration = Duration::from_millis(500);
 
