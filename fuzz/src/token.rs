@@ -51,7 +51,11 @@ fn open(input: &[u8]) {
     assert_eq!(issued.token.reveal().as_bytes(), input);
     assert_eq!(issued.generation, Generation(0));
     let mut hash = Sha256::new();
-    for part in [&b"cloakroom/1 session"[..], b"cloakroom", b"__Host-session", &bytes[..32]] {
+    let domain: &[u8] = match bytes[32] {
+        b'u' => b"cloakroom/1 user session",
+        _ => b"cloakroom/1 session",
+    };
+    for part in [domain, b"cloakroom", b"__Host-session", &bytes[..32]] {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

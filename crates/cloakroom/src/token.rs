@@ -5,7 +5,8 @@
 //! secret     = 32 bytes from the operating system
 //! seal       = AES-256-GCM-SIV( key, nonce = secret[..12], text = kind ‖ tag ‖ generation,
 //!                               associated data = version, prefix, cookie name, secret )
-//! session id = tag and SHA-256( "cloakroom/1 session", prefix, cookie name, secret )
+//! session id = tag and SHA-256( "cloakroom/1 session" or, of a user, "cloakroom/1 user session",
+//!                               prefix, cookie name, secret )
 //! ```
 //!
 //! 1. A token is checked for its exact length and alphabet before anything else.
@@ -520,7 +521,12 @@ impl TokenMint {
     fn id(&self, tag: Tag, secret: &[u8; SECRET]) -> SessionId {
         let parts: [&[u8]; 3] =
             [self.prefix.as_str().as_bytes(), self.cookie_name.as_bytes(), secret];
-        SessionId { tag, hash: digest(b"cloakroom/1 session", &parts) }
+        // Without keys anybody can say what kind their token is of: of the other, it names nothing.
+        let domain: &[u8] = match tag {
+            Tag::Anonymous(_) => b"cloakroom/1 session",
+            Tag::User(_) => b"cloakroom/1 user session",
+        };
+        SessionId { tag, hash: digest(domain, &parts) }
     }
 
     fn bound_to(&self, secret: &[u8; SECRET]) -> Vec<u8> {

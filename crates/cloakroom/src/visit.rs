@@ -477,24 +477,14 @@ impl Visit {
         }
     }
 
-    /// Takes a snapshot over, if the session is whom its key says it is.
+    /// Takes a snapshot over, if the session is whose its key says it is.
     fn arrived(
         &self,
         state: &mut State,
         id: SessionId,
         snapshot: Snapshot,
     ) -> Result<(), SessionError> {
-        let named = snapshot.user.as_ref();
-        let tag = named.map(|user| Tag::of_user(self.desk.mint.prefix(), user.as_str()));
-        let vouched = match id.tag() {
-            Tag::Anonymous(_) => tag.is_none(),
-            user => tag == Some(user),
-        };
-        if !vouched {
-            tracing::error!(event = "mismatch", session = %id, "a session names a user whom its key does not");
-            state.standing = Standing::Gone;
-            return Err(SessionError::Ended);
-        }
+        self.vouched(state, &id, &snapshot)?;
         self.compare_clients(state, id, &snapshot);
         if let (Standing::Presented(shown), Some(next)) = (&state.standing, snapshot.next_token)
             && let Some(Issued { token, .. }) = self.desk.mint.reissue(shown, next)
@@ -505,6 +495,27 @@ impl Visit {
         }
         state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         Ok(())
+    }
+
+    /// Refuses a session that is another's than its key says.
+    fn vouched(
+        &self,
+        state: &mut State,
+        id: &SessionId,
+        snapshot: &Snapshot,
+    ) -> Result<(), SessionError> {
+        let named = snapshot.user.as_ref();
+        let tag = named.map(|user| Tag::of_user(self.desk.mint.prefix(), user.as_str()));
+        let vouched = match id.tag() {
+            Tag::Anonymous(_) => tag.is_none(),
+            user => tag == Some(user),
+        };
+        if vouched {
+            return Ok(());
+        }
+        tracing::error!(event = "mismatch", session = %id, "a session names a user whom its key does not");
+        state.standing = Standing::Gone;
+        Err(SessionError::Ended)
     }
 
     /// Says who asks, if there is a cookie to compare with.

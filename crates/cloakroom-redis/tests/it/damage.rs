@@ -88,6 +88,28 @@ async fn a_damaged_index_logs_out_and_heals_at_the_next_login() {
     assert!(again.open().session().user().await.unwrap().is_some());
 }
 
+/// The key says whose the session is, and what stands in it says another: nobody becomes that one, by no
+/// way into the session.
+// Proves R57.
+#[tokio::test]
+async fn a_session_that_names_another_user_than_its_key_is_nobodys() {
+    let server = Server::start();
+    let manager = manager(&server);
+    for by_rotation in [false, true] {
+        let visitor = alice(&manager).await;
+        let (key, _) = keys_of(&visitor).await;
+        server.command(&["HSET", &key, "~user", "mallory"]);
+        let visit = visitor.open();
+        let session = visit.session();
+        if by_rotation {
+            assert!(matches!(session.rotate().await, Err(SessionError::Ended)));
+        }
+        assert!(matches!(session.user().await, Err(SessionError::Ended) | Ok(None)));
+        assert!(matches!(session.increment(VISITS, 1).await, Err(SessionError::Ended)));
+        assert!(visit.close(200).await.set_cookie.is_none());
+    }
+}
+
 /// A later version of Cloakroom runs beside this one: its sessions are left as they are.
 #[tokio::test]
 async fn a_session_of_a_later_layout_is_nobodys_and_stays() {

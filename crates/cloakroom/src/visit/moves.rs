@@ -293,6 +293,10 @@ impl Visit {
             self.desk.abandon(issued.id);
         }
         state.before_a_new_token()?;
+        if let Err(another) = self.vouched(&mut state, &issued.id, &snapshot) {
+            self.desk.abandon(issued.id);
+            return Err(another);
+        }
         let keep_for = keep_for(&snapshot);
         let Issued { token, id, .. } = issued;
         state.cookie = CookieChange::HandOut { token, id, keep_for };

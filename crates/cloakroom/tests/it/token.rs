@@ -41,7 +41,7 @@ fn frozen() -> [(TokenMint, &'static str, &'static str, &'static str); 4] {
         (
             sealing(),
             "k_WGD_jkHRwg3JToZCO_3_5WRAxxfHj5Yp3jNiFaeTnEMccvfiKBiZi11Zve8JIm5LQxaWtGlDTSYC4LigDzg5ve2bZ_",
-            "tFt44TEFysZvM09GStPnIBL8yQ8VqP6R2sLC3wYwbSA",
+            "mtr-2K5kifnGoIEC-E5i0IOoQymO3Tjo_NG_wfDepIg",
             "User(brok3Ixdi7noCg8nd8yIfA)",
         ),
         (
@@ -53,7 +53,7 @@ fn frozen() -> [(TokenMint, &'static str, &'static str, &'static str); 4] {
         (
             open(),
             "NMUA12BkrslioO1iF4gC0TQSuIRKFp3u1Eto4bkEOgR1brok3Ixdi7noCg8nd8yIfA",
-            "FLbTkejcRVwy6MCjdve5pKZWfZx9G4lvLqwwowaGYQY",
+            "wRHpCDNbTruasG542lehWqqZn-3fIObmdqUS5kfAvGE",
             "User(brok3Ixdi7noCg8nd8yIfA)",
         ),
     ]

@@ -82,6 +82,7 @@ macro_rules! conformance_suite {
             touch::a_session_unused_for_its_idle_timeout_is_unknown_to_every_verb
             touch::a_session_is_unknown_to_every_verb_after_its_deadline
             touch::what_never_was_is_unknown_to_every_verb
+            touch::an_id_of_the_other_kind_reads_and_writes_nothing
             touch::an_expired_session_carries_nothing_into_a_login
             touch::a_refused_change_ends_nothing_early
             change::writes_do_what_they_name_and_nothing_else

@@ -8,8 +8,9 @@ use super::stage::{
 };
 use crate::change::{Change, Limits};
 use crate::expiry::{Lifetime, Touch};
-use crate::store::{Applied, Apply, Create, Login, Rotate, Snapshot};
+use crate::store::{Applied, Apply, Create, EndedOf, Login, Rotate, Rotated, Snapshot, Which};
 use crate::testing::Harness;
+use crate::token::SessionId;
 
 /// A read is an empty change: it brings all back, changes nothing, and renews the idle timeout to
 /// the millisecond.
@@ -211,6 +212,52 @@ pub fn what_never_was_is_unknown_to_every_verb<H: Harness>(here: &H) {
     }
 }
 
+/// An id has a kind, anonymous or a user's, and another kind makes another id of it, though a store may
+/// find both under one key. It is no way round the index, where sessions end all at once.
+// Proves R57, R32, CVE-2023-48309.
+pub fn an_id_of_the_other_kind_reads_and_writes_nothing<H: Harness>(here: &H) {
+    let stage = Stage::set(here);
+    let user = stage.user("ada");
+    let held = fields([("a", "1")]);
+    let other = |id: &SessionId| {
+        let mut bytes = id.to_bytes();
+        bytes[0] ^= b'a' ^ b'u';
+        SessionId::from_bytes(&bytes).unwrap()
+    };
+    let alike = || [stage.with(&held), stage.of_user_with(&user, &held)];
+    for change in every_kind_of_change() {
+        for id in alike() {
+            let applied = stage.apply(applying(&other(&id), &change));
+            assert!(matches!(applied, Applied::Unknown | Applied::Ended), "{applied:?}");
+            // To end it is no harm: only who knows the id can ask. To change it is.
+            if stage.is_alive(&id) {
+                stage.holds(&id, &held);
+            }
+        }
+    }
+    for id in alike() {
+        let (other, entry) = (other(&id), Entry::of(&user));
+        let new = stage.id_like(&other);
+        assert!(matches!(stage.rotate(renewing(&other, &new)), Rotated::Unknown | Rotated::Ended));
+        stage.is_unknown(&new);
+        let new = stage.id_of(&user);
+        let carried = [super::stage::name("a")];
+        let login = Entry { carried: &carried, ..entry };
+        assert_same(&stage.rotated(login.from(&other, &new)).fields, &NO_FIELDS);
+    }
+
+    // Ended all at once, their keys may be there still.
+    let user = stage.user("bob");
+    let ended = [(); 2].map(|()| stage.of_user_with(&user, &held));
+    assert_eq!(stage.end_of(&user, Which::All, None), EndedOf::Done(2));
+    let [looked_at, renewed] = ended.map(|id| other(&id));
+    let look = stage.look(&looked_at);
+    assert!(matches!(look, Applied::Unknown | Applied::Ended), "{look:?}");
+    let new = stage.id_like(&renewed);
+    assert!(matches!(stage.rotate(renewing(&renewed, &new)), Rotated::Unknown | Rotated::Ended));
+    stage.is_unknown(&new);
+}
+
 /// What expired is carried into no login either.
 pub fn an_expired_session_carries_nothing_into_a_login<H: Harness>(here: &H) {
     let stage = Stage::set(here);
@@ -243,7 +290,7 @@ pub fn a_refused_change_ends_nothing_early<H: Harness>(here: &H) {
     let new = stage.id_like(&id);
     let writes = &change.writes;
     let rotate = Rotate { writes, limits, ..renewing(&id, &new) };
-    assert!(matches!(stage.rotate(rotate), crate::store::Rotated::Refused(_)));
+    assert!(matches!(stage.rotate(rotate), Rotated::Refused(_)));
     let after = stage.peek(&id);
     assert!(after.expires_at >= before.expires_at);
     assert!(after.expires_at <= after.life.expires_at(after.now, Duration::ZERO));

@@ -68,6 +68,7 @@ macro_rules! promises_suite {
             strict::a_cookie_sent_twice_is_like_one_that_was_ended
             strict::a_name_that_only_looks_like_ours_is_another_cookie
             strict::a_token_of_another_cookie_names_no_session
+            strict::a_token_passed_off_as_one_of_the_other_kind_names_no_session
             strict::a_flood_of_strangers_is_refused_and_logins_are_not
             strict::a_token_of_a_retired_key_lives_until_it_is_rotated
             login::a_cookie_known_before_the_login_is_dead_after_it

@@ -4,6 +4,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use data_encoding::BASE64URL_NOPAD;
+
 use super::scene::{
     HOUR, NOTE, Scene, VISITS, assert_ended, close, costs, id, is_removal, log_in, log_out, note,
     settings, token, who,
@@ -286,6 +288,45 @@ pub fn a_token_of_a_retired_key_lives_until_it_is_rotated<H: Harness>(here: &H) 
         visit.session().rotate().await.unwrap();
         close(&mut alice, visit).await;
         assert_eq!(who(&under(&newest, &alice)).await, Some(user));
+    });
+}
+
+/// Without keys, whoever holds a token can say that it is of the other kind. Then it is nobody's, whatever
+/// comes first, and also where the user's sessions have just ended all at once.
+// Proves R57, CVE-2023-48309.
+pub fn a_token_passed_off_as_one_of_the_other_kind_names_no_session<H: Harness>(here: &H) {
+    let scene = Scene::set(here);
+    here.run(async {
+        let user = scene.user("alice");
+        let alice = scene.logged_in(&user).await;
+        let mut anonymous = Visitor::new(&scene.manager);
+        let visit = anonymous.open();
+        visit.session().set(NOTE, "hello").unwrap();
+        close(&mut anonymous, visit).await;
+
+        let flipped = [&alice, &anonymous].map(|visitor| {
+            let mut bytes = BASE64URL_NOPAD.decode(token(visitor).as_bytes()).unwrap();
+            bytes[32] ^= b'a' ^ b'u';
+            bringing(visitor, &BASE64URL_NOPAD.encode(&bytes))
+        });
+        let are_nobody = async || {
+            for visitor in &flipped {
+                costs!(scene, [Apply], assert_eq!(who(visitor).await, None));
+                let visit = visitor.open();
+                visit.session().rotate().await.unwrap();
+                assert_eq!(visit.session().user().await.unwrap(), None);
+                assert_eq!(visit.session().get(NOTE).await.unwrap(), None);
+                visit.session().log_out().await.unwrap();
+                assert_eq!(visit.close(200).await.set_cookie, None);
+                is_never_adopted(&scene, visitor).await;
+            }
+        };
+        are_nobody().await;
+        assert_eq!(who(&alice).await, Some(user.clone()), "the real one notices nothing");
+        assert_eq!(note(&anonymous).await.as_deref(), Some("hello"));
+
+        scene.manager.sessions_of(&user).revoke_all().await.unwrap();
+        are_nobody().await;
     });
 }
 
