@@ -29,7 +29,7 @@ pub(crate) fn run(input: &[u8]) {
         }
     }
     let _ = (Language::asked_for_by(&chosen), of_the_program::reads_pages(&chosen));
-    headers.insert(COOKIE, HeaderValue::from_static("a=b; lang=ja"));
+    headers.insert(COOKIE, HeaderValue::from_static("a=b; __Host-lang=ja"));
     assert_eq!(Language::asked_for_by(&headers), Language::Japanese);
 }
 

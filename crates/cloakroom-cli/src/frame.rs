@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 
 use askama::Template;
-use axum::extract::{Form, FromRequestParts};
+use axum::extract::{Form, FromRequestParts, State};
 use axum::http::header::{CONTENT_LANGUAGE, SET_COOKIE, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
@@ -15,6 +15,7 @@ use axum::response::{Html, IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use crate::assets;
+use crate::kept::Keeping;
 use crate::language::Language;
 use crate::texts::Texts;
 
@@ -130,9 +131,12 @@ pub(crate) struct Switch {
 
 /// A POST, because it changes something: what is fetched in advance, or linked from elsewhere, does
 /// not. Never leads off this site.
-pub(crate) async fn switch_language(Form(Switch { to, back }): Form<Switch>) -> Response {
+pub(crate) async fn switch_language(
+    State(keeping): State<Keeping>,
+    Form(Switch { to, back }): Form<Switch>,
+) -> Response {
     let back = if is_own_address(&back) { &back } else { "/" };
-    ([(SET_COOKIE, to.stays())], Redirect::to(back)).into_response()
+    ([(SET_COOKIE, to.stays(keeping.over_https()))], Redirect::to(back)).into_response()
 }
 
 /// Whether this is a path on this site, however a browser reads it: for them `//`, `/\` and, because

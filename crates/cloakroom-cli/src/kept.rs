@@ -37,6 +37,11 @@ impl Keeping {
         let cookie = manager.settings().cookie.full_name();
         Self { place, prefix: serve.prefix.clone(), cookie }
     }
+
+    /// Whether browsers are to send cookies over https alone.
+    pub(crate) fn over_https(&self) -> bool {
+        self.cookie.starts_with("__Host-")
+    }
 }
 
 /// One session as it is kept, in a language.

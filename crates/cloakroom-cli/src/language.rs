@@ -1,14 +1,18 @@
 //! Which language a visitor reads, and what else a request prefers.
 //!
-//! 1. The cookie `lang`, which the switch on every page sets, counts first. It is no session: who
+//! 1. The cookie `__Host-lang` (over plain http, `lang`), which the switch on every page sets, counts first. It is no session: who
 //!    only reads has none.
 //! 2. Else `Accept-Language` decides (RFC 9110 12.5.4): `ja-JP` asks for Japanese, and the greater
 //!    weight wins, of equal ones the first. What can't be read counts as not said.
 //! 3. Else it is English.
 
+use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, ACCEPT_LANGUAGE, COOKIE, HeaderName};
-use axum::http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
+
+const NAME: &str = "lang";
+/// Before the name of a cookie, to a browser: over https alone, and from this host alone.
+const SECURE: &str = "__Host-";
 
 /// A language in which the pages are there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -43,20 +47,22 @@ impl Language {
         chosen(headers).unwrap_or_else(|| preferred(headers))
     }
 
-    /// The `Set-Cookie` line that makes the choice stay, for a year. It is of no use to a thief, so
-    /// it needs no `Secure`, which Safari refuses over plain http.
-    pub(crate) fn stays(self) -> HeaderValue {
-        HeaderValue::from_static(match self {
-            Self::English => "lang=en; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax",
-            Self::Japanese => "lang=ja; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax",
-        })
+    /// The `Set-Cookie` line that makes the choice stay, for a year; as the session's, and without
+    /// `Secure` only where that is.
+    pub(crate) fn stays(self, over_https: bool) -> String {
+        let (prefix, secure) = if over_https { (SECURE, "Secure; ") } else { ("", "") };
+        let code = self.code();
+        format!("{prefix}{NAME}={code}; Path=/; Max-Age=31536000; {secure}HttpOnly; SameSite=Lax")
     }
 }
 
 fn chosen(headers: &HeaderMap) -> Option<Language> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).map(str::trim);
-    let code = pairs.find_map(|pair| pair.strip_prefix("lang="))?;
+    let code = pairs.find_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        (name.strip_prefix(SECURE).unwrap_or(name) == NAME).then_some(value)
+    })?;
     Language::ALL.into_iter().find(|language| language.code() == code)
 }
 
@@ -174,6 +180,9 @@ mod tests {
         for (cookie, language) in [
             ("lang=en", Language::English),
             ("a=b; lang=en", Language::English),
+            ("a=b; __Host-lang=en; c=d", Language::English),
+            ("__host-lang=en", Language::Japanese),
+            ("__Host-__Host-lang=en", Language::Japanese),
             ("lang=fr", Language::Japanese),
             ("xlang=en", Language::Japanese),
             ("lang=", Language::Japanese),

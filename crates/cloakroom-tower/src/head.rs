@@ -13,6 +13,7 @@ pub(crate) fn write(head: &Head, headers: &mut HeaderMap) {
         head.set_cookie.as_deref().and_then(|line| HeaderValue::from_str(line).ok())
     {
         cookie.set_sensitive(true);
+        drop_lines_of_the_same_name(headers, &cookie);
         headers.append(SET_COOKIE, cookie);
     }
     if let Some(what) = head.clear_site_data {
@@ -25,6 +26,23 @@ pub(crate) fn write(head: &Head, headers: &mut HeaderMap) {
             headers.append(VARY, HeaderValue::from_static("Cookie"));
         }
     }
+}
+
+/// Of two lines of one name browsers keep the last, and proxies any: the session's is to be the only one
+/// (RFC 6265bis 4.1.1).
+fn drop_lines_of_the_same_name(headers: &mut HeaderMap, cookie: &HeaderValue) {
+    let name = |line: &HeaderValue| {
+        let end = line.as_bytes().iter().position(|byte| *byte == b'=')?;
+        Some(line.as_bytes()[..end].trim_ascii().to_owned())
+    };
+    let own = name(cookie);
+    if headers.get_all(SET_COOKIE).iter().all(|line| name(line) != own) {
+        return;
+    }
+    let kept: Vec<_> =
+        headers.get_all(SET_COOKIE).iter().filter(|line| name(line) != own).cloned().collect();
+    headers.remove(SET_COOKIE);
+    headers.extend(kept.into_iter().map(|line| (SET_COOKIE, line)));
 }
 
 fn varies_by_cookie(headers: &HeaderMap) -> bool {
@@ -57,6 +75,34 @@ pub fn refusal<B: Default>(error: &SessionError) -> Response<B> {
 mod tests {
     use super::*;
 
+    fn head(set_cookie: Option<&str>) -> Head {
+        let set_cookie = set_cookie.map(str::to_owned);
+        Head { set_cookie, clear_site_data: None, depends_on_session: true, failed: None }
+    }
+
+    // Proves R11.
+    #[test]
+    fn the_line_of_the_session_is_the_only_one_of_its_name() {
+        let mut headers = HeaderMap::new();
+        for line in ["a=1; Path=/", "__Host-session=theirs", " __Host-session =x", "session=2"] {
+            headers.append(SET_COOKIE, HeaderValue::from_static(line));
+        }
+        write(&head(Some("__Host-session=ours; Path=/")), &mut headers);
+        let left = ["a=1; Path=/", "session=2", "__Host-session=ours; Path=/"];
+        assert!(headers.get_all(SET_COOKIE).iter().eq(left), "{headers:?}");
+    }
+
+    // Proves R51.
+    #[test]
+    fn what_a_handler_says_of_caches_does_not_count() {
+        let mut headers = HeaderMap::new();
+        for line in ["public, max-age=600", "immutable"] {
+            headers.append(CACHE_CONTROL, HeaderValue::from_static(line));
+        }
+        write(&head(None), &mut headers);
+        assert!(headers.get_all(CACHE_CONTROL).iter().eq(["no-store"]), "{headers:?}");
+    }
+
     #[test]
     fn what_a_response_varies_by_already_is_kept_and_the_cookie_is_named_once() {
         for (said, expected) in [
@@ -69,13 +115,7 @@ mod tests {
             said.iter().for_each(|line| {
                 headers.append(VARY, HeaderValue::from_static(line));
             });
-            let head = Head {
-                set_cookie: None,
-                clear_site_data: None,
-                depends_on_session: true,
-                failed: None,
-            };
-            write(&head, &mut headers);
+            write(&head(None), &mut headers);
             assert!(headers.get_all(VARY).iter().eq(expected), "{headers:?}");
         }
     }

@@ -158,8 +158,9 @@ impl CookieSettings {
 )]
 pub struct InvalidCookieName(String);
 
-/// What the `Cookie` lines of a request hold under one name.
-#[derive(Clone, PartialEq, Eq)]
+/// What the `Cookie` lines of a request hold under one name. Not to be compared: it may be a token.
+#[derive(Clone)]
+#[cfg_attr(test, derive(PartialEq, Eq))]
 pub(crate) enum Presented {
     Nothing,
     /// A value that may be anything; cut off where it is longer than any token.

@@ -58,22 +58,37 @@ pub(crate) fn sleeps_are_explained(root: &Path) -> Vec<String> {
     wrong
 }
 
+/// What holds a secret, or may.
+const SECRETS: [&str; 8] =
+    ["Token", "SecretKey", "Keys", "TokenMint", "Issued", "FieldKeys", "FieldKey", "Presented"];
+
 /// A comparison stops at the first byte that differs, and its time tells where that was. So the types
-/// that hold a secret can't be compared: what is derived from them is looked up.
+/// that hold a secret can't be compared, nor is what they reveal: what is derived from them is looked up.
 pub(crate) fn secrets_are_not_compared(root: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
     for file in packages(root).iter().flat_map(|package| files(&package.join("src"), "rs")) {
         let text = text(&file);
-        for secret in ["Token", "SecretKey", "Keys", "TokenMint", "Issued"] {
-            let declared = format!("pub struct {secret}");
+        for secret in SECRETS {
             let is_it = |rest: &str| rest.starts_with(['(', ' ', ';', '<']);
-            let derived = text.match_indices(&declared).any(|(at, _)| {
-                let above = text[..at].rsplit("\n\n").next().unwrap_or_default();
-                is_it(&text[at + declared.len()..]) && above.contains("Eq")
+            let derived = ["struct", "enum"].into_iter().any(|kind| {
+                let declared = format!("{kind} {secret}");
+                text.match_indices(&declared).any(|(at, _)| {
+                    let above = text[..at].rsplit("\n\n").next().unwrap_or_default();
+                    let mut derives = above.lines().filter(|line| line.starts_with("#[derive("));
+                    is_it(&text[at + declared.len()..]) && derives.any(|line| line.contains("Eq"))
+                })
             });
             let by_hand = text.contains(&format!("Eq for {secret} "));
             if derived || by_hand {
                 wrong.push(format!("{}: {secret} can be compared", shown(&file, root)));
+            }
+        }
+        let tests = text.find("#[cfg(test)]\nmod tests").unwrap_or(text.len());
+        for (at, line) in text[..tests].lines().enumerate() {
+            let compares = [" == ", " != ", ".eq(", ".ne("].iter().any(|it| line.contains(it));
+            if line.contains("reveal()") && compares {
+                let place = shown(&file, root);
+                wrong.push(format!("{place}:{}: what a secret reveals is compared", at + 1));
             }
         }
     }
@@ -155,12 +170,21 @@ mod tests {
             ),
             ("crates/a/src/key.rs", "\n\n#[derive(Clone, PartialEq)]\npub struct SecretKey(u8);"),
             ("crates/a/src/keys.rs", "impl PartialEq for Keys {}"),
+            ("crates/a/src/cookie.rs", "#[derive(PartialEq, Eq)]\npub(crate) enum Presented {}"),
+            (
+                "crates/a/src/line.rs",
+                "#[derive(Clone)]\n#[cfg_attr(test, derive(PartialEq))]\nstruct FieldKeys(u8);\n\
+                 fn f(a: &Token, b: &str) -> bool {\n    a.reveal() == b\n}\n\
+                 #[cfg(test)]\nmod tests {\n    fn f() -> bool {\n a.reveal() == b }\n}",
+            ),
         ]);
         assert_eq!(
             secrets_are_not_compared(folder.path()),
             [
+                "crates/a/src/cookie.rs: Presented can be compared",
                 "crates/a/src/key.rs: SecretKey can be compared",
                 "crates/a/src/keys.rs: Keys can be compared",
+                "crates/a/src/line.rs:5: what a secret reveals is compared",
             ]
         );
     }

@@ -1,6 +1,8 @@
 //! What an attacker can put into a `Cookie` line, and what we put into `Set-Cookie`.
 
-use testbed::{Request, Server};
+use std::collections::BTreeSet;
+
+use testbed::{Browser, Request, Server};
 
 use crate::demo::*;
 
@@ -113,7 +115,7 @@ fn a_planted_token_is_never_adopted() {
     former.post_form("/logout", "");
     server.command(&["FLUSHALL"]);
 
-    let mut victim = testbed::Browser::at(demo.addr());
+    let mut victim = Browser::at(demo.addr());
     victim.jar.plant(COOKIE, &planted);
     assert_eq!(visit(&mut victim), None);
     victim.get("/login");
@@ -163,7 +165,7 @@ fn every_cookie_line_is_exactly_as_it_should_be() {
         (&["--cookie", "insecure-plain-http"], "session", ""),
     ] {
         let demo = serve(args, &[("SECRET_KEY", KEY)]);
-        let mut browser = testbed::Browser::at(demo.addr());
+        let mut browser = Browser::at(demo.addr());
         let mut tokens = Vec::new();
         for _ in 0..5 {
             let login = browser.post_form("/login", "username=alice");
@@ -188,5 +190,38 @@ fn every_cookie_line_is_exactly_as_it_should_be() {
         );
         assert_eq!(logout.headers("Set-Cookie"), [removal]);
         assert_eq!(browser.jar.get(name), None);
+    }
+}
+
+/// Whatever is asked of whichever page, with a session and without.
+// Proves R6, R7, R8, R9, R11.
+#[test]
+fn every_cookie_of_every_page_is_guarded_as_the_session_is() {
+    for (args, secure) in [(&[][..], true), (&["--cookie", "insecure-plain-http"], false)] {
+        let demo = serve(args, &[("SECRET_KEY", KEY)]);
+        let mut names = BTreeSet::new();
+        for (page, method) in
+            pages().into_iter().flat_map(|page| ["GET", "POST"].map(|method| (page, method)))
+        {
+            for mut browser in [Browser::at(demo.addr()), logged_in_at(demo.addr(), "alice")] {
+                let request = Request::new(demo.addr(), method, page);
+                let form = "username=alice&remember=1&to=ja&back=%2F";
+                let response = browser.send(request.form(form));
+                let cookies = response.set_cookies();
+                for cookie in &cookies {
+                    let case = format!("{method} {page}: {cookie:?}");
+                    assert_eq!(cookie.name.starts_with("__Host-"), secure, "{case}");
+                    assert_eq!(cookie.attribute("Secure").is_some(), secure, "{case}");
+                    assert_eq!(cookie.attribute("Path"), Some("/"), "{case}");
+                    assert_eq!(cookie.attribute("SameSite"), Some("Lax"), "{case}");
+                    assert!(cookie.attribute("HttpOnly").is_some(), "{case}");
+                    assert!(cookie.attribute("Domain").is_none(), "{case}");
+                    let same = cookies.iter().filter(|other| other.name == cookie.name);
+                    assert_eq!(same.count(), 1, "{case}");
+                    names.insert(cookie.name.replace("__Host-", ""));
+                }
+            }
+        }
+        assert!(names.iter().eq(["lang", "session"]), "{names:?}");
     }
 }

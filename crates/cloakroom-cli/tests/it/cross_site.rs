@@ -1,6 +1,6 @@
 //! Requests that another site caused.
 
-use testbed::{Program, Request};
+use testbed::{Program, Request, Server};
 
 use crate::demo::*;
 
@@ -121,6 +121,35 @@ fn only_get_and_post_log_out() {
         }
         assert_eq!(seen_with(demo.addr(), &token), somebody("alice", 1));
     });
+}
+
+/// But for the two that the tutorial has: a GET of `/` counts a visit, and one of `/logout` logs out
+/// whom no other site sent there.
+// Proves R43.
+#[test]
+fn no_method_that_only_looks_changes_anything_on_any_page() {
+    let server = Server::start();
+    let demo = on(&server);
+    let mut alice = logged_in_at(demo.addr(), "alice");
+    assert_eq!(visit(&mut alice), somebody("alice", 1));
+    let before = server.dump();
+    let mut asked = 0;
+    for page in pages() {
+        for method in ["GET", "HEAD", "OPTIONS", "TRACE"] {
+            if method == "GET" && ["/", "/logout"].contains(&page) {
+                continue;
+            }
+            let request = Request::new(demo.addr(), method, page).form("username=eve&to=ja");
+            let response = alice.send(request);
+            assert!(response.status < 500, "{method} {page}: {response:?}");
+            assert_eq!(response.set_cookies(), vec![], "{method} {page}");
+            assert_eq!(server.dump(), before, "{method} {page}");
+            asked += 1;
+        }
+    }
+    assert!(asked > 20, "{asked}");
+    assert_eq!(visit(&mut alice), somebody("alice", 2));
+    assert_ne!(server.dump(), before);
 }
 
 // Proves R49.

@@ -41,6 +41,14 @@ pub(crate) fn at(url: &str) -> Program {
     serve(&[], &[("SECRET_KEY", KEY), ("REDIS_URL", url)])
 }
 
+/// The address of every page, as the program's own list has them.
+pub(crate) fn pages() -> Vec<&'static str> {
+    let routes = include_str!("../../src/app.rs").split(".route(\"").skip(1);
+    let pages: Vec<_> = routes.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(pages.contains(&"/") && pages.contains(&"/language"), "{pages:?}");
+    pages
+}
+
 /// Runs a test against the demo on memory, in a folder, and on a server.
 pub(crate) fn on_every_store(test: impl Fn(&Program)) {
     test(&on_memory());

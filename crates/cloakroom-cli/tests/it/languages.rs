@@ -72,7 +72,7 @@ fn the_switch_sets_one_plain_cookie_and_leads_to_own_pages_only() {
         let answer = switch("to=ja&back=%2Fabout");
         assert_eq!((answer.status, answer.header("Location")), (303, Some("/about")));
         let [cookie] = &answer.set_cookies()[..] else { panic!("{answer:?}") };
-        assert_eq!((&*cookie.name, &*cookie.value), ("lang", "ja"));
+        assert_eq!((&*cookie.name, &*cookie.value), ("__Host-lang", "ja"));
         assert_eq!(cookie.attribute("SameSite"), Some("Lax"));
 
         for back in [

@@ -109,14 +109,17 @@ async fn of_every_combination_of_headers_only_what_belongs_here_passes() {
                     ];
                     let passes = belongs_here(method, site, origin, referer, agent, http_too);
                     let expected = if passes { 200 } else { 403 };
-                    let status = status(&app, method, &headers).await;
-                    assert_eq!(status, expected, "{method} {headers:?}, by host: {http_too}");
-                    cases += 1;
+                    for cookie in [&[][..], &["__Host-session=x"]] {
+                        let headers = [&headers[..], &[("cookie", cookie)]].concat();
+                        let status = status(&app, method, &headers).await;
+                        assert_eq!(status, expected, "{method} {headers:?}, by host: {http_too}");
+                        cases += 1;
+                    }
                 }
             }
         }
     }
-    assert_eq!(cases, 2 * 9 * 8 * 14 * 5 * 3);
+    assert_eq!(cases, 2 * 9 * 8 * 14 * 5 * 3 * 2);
 }
 
 // Proves R45.

@@ -28,7 +28,7 @@ fn the_browsers_language_is_met_and_the_switch_stays() {
         assert_eq!(browser.ask_page("return document.documentElement.lang"), "en");
     }
     let names: Vec<_> = browser.cookies().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["lang"], "and no session is begun by a choice");
+    assert_eq!(names, ["__Host-lang"], "and no session is begun by a choice");
 
     // It outlives login and logout, and another switch.
     log_in(&browser, &demo, "alice");
