@@ -66,7 +66,7 @@ fn cookie_lines_are_read_as_the_standard_says() {
     holds("cookie");
 }
 
-// Proves R17, R37.
+// Proves R17.
 #[test]
 fn no_token_opens_but_what_was_sealed() {
     holds("token");

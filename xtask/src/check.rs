@@ -24,6 +24,7 @@ pub(crate) fn check() -> Result {
     checks.add("security", security::is_fresh());
     checks.said("licences", metadata.licences_are_allowed(&rules));
     checks.said("sources", metadata.sources_are_allowed(&rules));
+    checks.said("cryptography", metadata.cryptography_was_chosen());
     checks.said("rust versions", metadata.rust_versions_are_ours_or_older());
     checks.not_done.push("compiling with the promised rust-version itself".to_owned());
     deny(&mut checks);

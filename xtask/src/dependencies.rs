@@ -12,6 +12,44 @@ use spdx::{Expression, Licensee, ParseMode};
 
 use crate::step::{Result, ask, cargo, offline, root};
 
+/// Every crate of cryptography that may be depended on. A new one is a decision: who keeps it, who has
+/// looked at it (ASVS 11.1.1, 11.2.1).
+const CRYPTOGRAPHY: [&str; 29] = [
+    // RustCrypto: tokens, sealed fields.
+    "aead",
+    "aes",
+    "aes-gcm-siv",
+    "block-buffer",
+    "chacha20",
+    "cipher",
+    "cmov",
+    "crypto-common",
+    "ctr",
+    "ctutils",
+    "digest",
+    "hkdf",
+    "hmac",
+    "polyval",
+    "sha2",
+    "universal-hash",
+    "zeroize",
+    // Of the dalek project: comparing in constant time, for rustls and RustCrypto.
+    "subtle",
+    // rustls, the ring beneath it, and macOS's list of authorities: TLS to the store.
+    "ring",
+    "rustls",
+    "rustls-native-certs",
+    "rustls-pki-types",
+    "rustls-webpki",
+    "security-framework",
+    "tokio-rustls",
+    // Tests alone: certificates, and the random numbers of proptest and of the models.
+    "const-siphasher",
+    "pem",
+    "ppv-lite86",
+    "x509-parser",
+];
+
 /// The part of `cargo metadata` that matters here.
 #[derive(Deserialize)]
 pub(crate) struct Metadata {
@@ -31,6 +69,7 @@ pub(crate) struct Package {
     publish: Option<Vec<String>>,
     pub(crate) description: Option<String>,
     pub(crate) keywords: Vec<String>,
+    categories: Vec<String>,
     pub(crate) features: BTreeMap<String, Vec<String>>,
 }
 
@@ -87,6 +126,18 @@ impl Metadata {
                 Ok(())
             } else {
                 Err(format!("comes from {source}, which deny.toml does not allow"))
+            }
+        })
+    }
+
+    /// No dependency is cryptography that nobody chose.
+    pub(crate) fn cryptography_was_chosen(&self) -> Result {
+        all(self.dependencies(), |package| {
+            let is_cryptography = package.categories.iter().any(|it| it == "cryptography");
+            if !is_cryptography || CRYPTOGRAPHY.contains(&&*package.name) {
+                Ok(())
+            } else {
+                Err("is cryptography, and not in the list of xtask/src/dependencies.rs".to_owned())
             }
         })
     }
@@ -175,7 +226,7 @@ mod tests {
                 "id": id, "name": id, "version": "1.2.3", "license": "MIT", "publish": null,
                 "source": "registry+https://github.com/rust-lang/crates.io-index",
                 "rust_version": "1.90", "description": null,
-                "keywords": [], "features": {},
+                "keywords": [], "categories": [], "features": {},
             })
         };
         let mut dependency = package("theirs");
@@ -214,6 +265,19 @@ mod tests {
             assert!(with("source", source.into()).sources_are_allowed(&rules).is_err(), "{source}");
         }
         assert!(with("source", serde_json::Value::Null).sources_are_allowed(&rules).is_err());
+    }
+
+    // Proves R74.
+    #[test]
+    fn cryptography_that_nobody_chose_is_refused() {
+        let of = |name: &str, category: &str| {
+            let mut metadata = with("categories", serde_json::json!([category]));
+            metadata.packages[1].name = name.to_owned();
+            metadata.cryptography_was_chosen()
+        };
+        assert!(of("sha2", "cryptography").is_ok());
+        assert!(of("sha9", "algorithms").is_ok());
+        assert!(of("sha9", "cryptography").unwrap_err().starts_with("sha9 1.2.3: is cryptography"));
     }
 
     #[test]

@@ -94,6 +94,7 @@ struct Matrix {
     proofs: BTreeMap<String, BTreeSet<Proof>>,
     /// The ids in the table of faults that no test names.
     untested_faults: BTreeSet<String>,
+    over_hours: BTreeSet<String>,
 }
 
 impl Matrix {
@@ -143,7 +144,7 @@ impl Matrix {
             }
         }
         if wrong.is_empty() {
-            Ok(Self { requirements, proofs, untested_faults })
+            Ok(Self { requirements, proofs, untested_faults, over_hours: over_hours(root) })
         } else {
             Err(wrong.join("\n"))
         }
@@ -206,7 +207,7 @@ impl Matrix {
     }
 
     fn proved(&self, row: &Row) -> String {
-        let mut cell: Vec<String> = self.proofs_of(row).map(Proof::link).collect();
+        let mut cell: Vec<String> = self.proofs_of(row).map(|proof| self.link(proof)).collect();
         if let Some(duty) = &row.duty {
             cell.push(format!("**The application's part:** {duty}"));
         }
@@ -215,6 +216,27 @@ impl Matrix {
         }
         cell.join("<br>")
     }
+
+    fn link(&self, Proof { file, name, .. }: &Proof) -> String {
+        let stores = if !is_in_a_suite(file) {
+            ""
+        } else if self.over_hours.contains(name) {
+            " *(over hours)*"
+        } else {
+            " *(every store)*"
+        };
+        format!("[`{name}`](../{file}){stores}")
+    }
+}
+
+/// The checks of the suites that take hours, as those list them.
+fn over_hours(root: &Path) -> BTreeSet<String> {
+    let suites = SUITES.iter().map(|folder| root.join(folder).join("mod.rs"));
+    let text: String = suites.filter_map(|file| fs::read_to_string(file).ok()).collect();
+    let listed = text.split("_suite_of_hours {").skip(1);
+    let lists = listed.filter_map(|rest| Some(rest.split_once("macro_rules!")?.0));
+    let checks = lists.flat_map(|list| list.lines().filter_map(|line| line.split_once("::")));
+    checks.map(|(_, check)| check.to_owned()).collect()
 }
 
 const HEAD: &str = "\
@@ -226,19 +248,12 @@ tests; `cargo xtask check` fails when it is stale, or a row has no test. Every t
 each is *passed*, or there is no build. To run one: `cargo xtask test --only` and its name.
 
 Tests marked *(every store)* run against Redis, Valkey, a cluster, the embedded store and the one in
-memory. Rows with **the application's part** are what a library can't do alone; the links say with what
+memory; those marked *(over hours)* need a clock that a test can move, and run against the last two. Rows with **the application's part** are what a library can't do alone; the links say with what
 it helps. How to report, who is trusted with what, and what is out of scope: [SECURITY.md](../SECURITY.md).
 
 Sources: OWASP ASVS 5.0, OWASP cheat sheets on session management (SMCS) and cross-site request forgery
 (CSRFCS), OWASP WSTG, NIST SP 800-63B-4, RFC 6265bis.
 ";
-
-impl Proof {
-    fn link(&self) -> String {
-        let everywhere = if is_in_a_suite(&self.file) { " *(every store)*" } else { "" };
-        format!("[`{}`](../{}){everywhere}", self.name, self.file)
-    }
-}
 
 fn is_in_a_suite(file: &str) -> bool {
     SUITES.iter().any(|folder| file.starts_with(folder))
@@ -456,13 +471,26 @@ mod tests {
     }
 
     #[test]
-    fn a_check_of_the_suites_is_a_test_on_every_store() {
-        let check = "// Proves R1.\npub fn it_holds<H: Harness>(here: &H) {}";
-        let file = format!("{}login.rs", SUITES[0]);
-        let proofs = proofs_of(&file, check);
-        assert_eq!(
-            proofs[0].as_ref().unwrap().link(),
-            format!("[`it_holds`](../{file}) *(every store)*")
+    fn a_check_of_the_suites_says_on_which_stores_it_runs() {
+        let folder = planted(TWO, BOTH);
+        let put = |name: &str, text: &str| {
+            let file = folder.path().join(SUITES[0]).join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        };
+        let check = |id: &str, name: &str| {
+            format!("// Proves {id}.\npub fn {name}<H: Harness>(here: &H) {{}}\n")
+        };
+        put("login.rs", &[check("R1", "it_holds"), check("R1", "it_ends")].concat());
+        put(
+            "mod.rs",
+            "macro_rules! suite {\n    login::it_holds\n}\nmacro_rules! conformance_suite_of_hours {\n\
+             \x20   login::it_ends\n}\nmacro_rules! tests {\n    login::it_holds\n}",
         );
+        let page = Matrix::of(folder.path()).unwrap().page();
+        for (name, stores) in [("it_holds", "every store"), ("it_ends", "over hours")] {
+            let link = format!("[`{name}`](../{}login.rs) *({stores})*", SUITES[0]);
+            assert!(page.contains(&link), "{link}: {page}");
+        }
     }
 }

@@ -87,7 +87,9 @@ pub enum Event {
         /// How many ended.
         count: u64,
     },
-    /// A token of ours came whose session is not there: it expired, unless the store lost it.
+    /// A token came that has our form, and its session is not there: it expired, unless the store lost it
+    /// or, where there are no [`keys`](crate::Settings::keys), somebody guesses. Where it was logged in
+    /// over, that is told instead, as [`LoggedIn`](Self::LoggedIn).
     Expired {
         /// The session that it named.
         session: SessionId,

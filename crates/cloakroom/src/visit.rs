@@ -423,18 +423,9 @@ impl Visit {
                     return Err(refusal.into());
                 }
                 // A newcomer with an old cookie: plan again.
-                Applied::Unknown if first => {
-                    self.desk.meters.expired.increment(1);
-                    self.desk.tell(|| Event::Expired { session: id });
-                    tracing::debug!(event = "unknown", session = %id, "no such session");
-                    state.standing = Standing::Newcomer;
-                }
+                Applied::Unknown if first => self.unknown(&mut state, id),
                 Applied::Stolen => self.stolen(&mut state, id),
-                Applied::Unknown | Applied::Ended => {
-                    self.desk.tell(|| Event::MetEnded { session: id });
-                    tracing::info!(event = "ended_before_use", session = %id, "the session was ended");
-                    state.standing = Standing::Gone;
-                }
+                Applied::Unknown | Applied::Ended => self.met_ended(&mut state, id),
             }
         }
     }
@@ -495,6 +486,20 @@ impl Visit {
         }
         state.standing = Standing::Live(Box::new(Live { id, snapshot, arrived: Instant::now() }));
         Ok(())
+    }
+
+    /// The token that was presented names no session: an old cookie's, or a guess.
+    fn unknown(&self, state: &mut State, session: SessionId) {
+        self.desk.meters.expired.increment(1);
+        self.desk.tell(|| Event::Expired { session });
+        tracing::info!(event = "unknown", %session, "no such session");
+        state.standing = Standing::Newcomer;
+    }
+
+    fn met_ended(&self, state: &mut State, session: SessionId) {
+        self.desk.tell(|| Event::MetEnded { session });
+        tracing::info!(event = "ended_before_use", %session, "the session was ended");
+        state.standing = Standing::Gone;
     }
 
     /// Refuses a session that is another's than its key says.

@@ -4,7 +4,6 @@ use std::fs;
 
 use crate::demo::*;
 
-// Proves CVE-2024-35220.
 #[test]
 fn who_is_logged_in_stays_so_over_a_kill() {
     let folder = tempfile::tempdir().unwrap();

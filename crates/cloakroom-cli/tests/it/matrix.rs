@@ -513,8 +513,24 @@ fn many_unknown_ids_are_noticed_one_by_one_and_disturb_nobody() {
     }
     assert_eq!(server.scripts_run(), scripts + 5);
     assert_eq!(visit(&mut alice), somebody("alice", 7));
+    // Tokens of ours, of sessions that are not there any more.
+    let forgotten: Vec<_> = (0..50).map(|_| token(&logged_in_at(demo.addr(), "bob"))).collect();
+    let keys = server.keys().into_iter().filter(|key| key.contains(":session:"));
+    for key in keys.filter(|key| server.command(&["HGET", key, "~user"]).text() == "bob") {
+        server.command(&["DEL", &key]);
+    }
+    for (n, token) in forgotten.iter().enumerate() {
+        let cookie = format!("{COOKIE}={token}");
+        let request = match n % 2 {
+            0 => Request::get(demo.addr(), "/"),
+            _ => Request::post(demo.addr(), "/logout"),
+        };
+        assert_eq!(request.header("Cookie", &cookie).send().set_cookies(), vec![]);
+    }
+    assert_eq!(visit(&mut alice), somebody("alice", 8));
     demo.terminate();
     assert_eq!(demo.log().matches("a cookie held no token of ours").count(), 500);
+    assert_eq!(demo.log().matches("no such session").count(), forgotten.len());
 }
 
 // Proves R69, R70, CVE-2026-25899.

@@ -64,6 +64,23 @@ fn the_index_of_a_user_is_there_after_reopening() {
     assert_eq!(count_of(&store, new), Some(0));
 }
 
+// Proves R27, CVE-2024-35220.
+#[test]
+fn no_opening_moves_a_deadline() {
+    let folder = folder();
+    let (clock, hands) = Clock::manual(noon());
+    let settings = EmbeddedSettings { clock, ..EmbeddedSettings::default() };
+    let open = || EmbeddedStore::open(folder.path(), settings.clone()).unwrap();
+    let id = created(&open(), Some("alice"));
+    // Used often enough, for ten hours but a second.
+    for step in [3000; 11].into_iter().chain([2999]) {
+        hands.advance(Duration::from_secs(step));
+        assert_eq!(count_of(&open(), id), Some(0));
+    }
+    hands.advance(Duration::from_secs(1));
+    assert_eq!(count_of(&open(), id), None);
+}
+
 #[test]
 fn a_use_that_only_renewed_the_end_is_there_after_reopening() {
     let folder = folder();

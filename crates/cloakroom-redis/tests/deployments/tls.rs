@@ -130,7 +130,7 @@ async fn a_server_that_asks_for_a_certificate_is_shown_ours() {
     refused(&url, &trusting(Some(ours.pem()), None)).await;
 }
 
-// Proves F27.
+// Proves F27, R59.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_certificate_that_is_renewed_while_the_server_runs_fails_nobody() {
     let ours = Authority::new();
@@ -165,7 +165,7 @@ async fn a_certificate_that_is_renewed_while_the_server_runs_fails_nobody() {
 }
 
 /// A thread alone, which is the one whose log is read.
-// Proves F27.
+// Proves F27, R59.
 #[tokio::test]
 async fn a_certificate_that_is_replaced_by_one_that_nobody_trusts_stops_new_connections_alone() {
     let (ours, theirs) = (Authority::new(), Authority::new());

@@ -165,14 +165,19 @@ impl Visit {
                 Err(refusal.into())
             }
             Rotated::Unknown if first => {
-                self.used().standing = Standing::Newcomer;
+                self.unknown(&mut self.used(), old);
                 Ok(())
             }
             Rotated::Stolen => {
                 self.stolen(&mut self.used(), old);
                 Err(SessionError::Ended)
             }
-            Rotated::Unknown | Rotated::Ended | Rotated::Full | Rotated::Taken => {
+            Rotated::Unknown | Rotated::Ended => {
+                self.met_ended(&mut self.used(), old);
+                Err(SessionError::Ended)
+            }
+            // Of a login, and of 256 random bits that met themselves.
+            Rotated::Full | Rotated::Taken => {
                 self.used().standing = Standing::Gone;
                 Err(SessionError::Ended)
             }
@@ -207,9 +212,8 @@ impl Visit {
             }
             // Somebody else ended it, and may have handed this browser another token since: its
             // cookie is not ours to remove.
-            Ended::Before => state.standing = Standing::Gone,
-            Ended::Unknown if first => state.standing = Standing::Newcomer,
-            Ended::Unknown => state.standing = Standing::Gone,
+            Ended::Unknown if first => self.unknown(&mut state, id),
+            Ended::Before | Ended::Unknown => self.met_ended(&mut state, id),
         }
         Ok(())
     }

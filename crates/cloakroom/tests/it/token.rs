@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cloakroom::{Generation, Keys, Prefix, SecretKey, SessionId, Tag, TokenMint};
+use cloakroom::{Generation, Issued, Keys, Prefix, SecretKey, SessionId, Tag, TokenMint};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -213,7 +213,7 @@ fn no_change_to_an_open_token_names_the_same_session() {
     }
 }
 
-// Proves R1, R3, CVE-2024-36400, CVE-2025-66565.
+// Proves R1, R3, R55, CVE-2024-36400, CVE-2025-66565.
 #[test]
 fn of_200_000_tokens_of_64_threads_no_two_are_alike_and_every_sign_is_as_likely() {
     let tokens: Vec<String> = std::thread::scope(|scope| {
@@ -227,6 +227,9 @@ fn of_200_000_tokens_of_64_threads_no_two_are_alike_and_every_sign_is_as_likely(
     });
     let different: BTreeSet<&String> = tokens.iter().collect();
     assert_eq!((tokens.len(), different.len()), (200_000, 200_000));
+    // 16 signs are the 12 bytes under which a session's tokens are sealed.
+    let nonces: BTreeSet<&str> = tokens.iter().map(|token| &token[..16]).collect();
+    assert_eq!(nonces.len(), 200_000);
     let mut place = [0; 256];
     for (at, sign) in ALPHABET.iter().enumerate() {
         place[usize::from(*sign)] = at;
@@ -242,6 +245,27 @@ fn of_200_000_tokens_of_64_threads_no_two_are_alike_and_every_sign_is_as_likely(
             seen.iter().map(|seen| (f64::from(*seen) - expected).powi(2) / expected).sum();
         // 63 degrees of freedom: above 150 once in ten million times, and below 20 as seldom.
         assert!((20.0..150.0).contains(&chi), "sign {at}: {chi}");
+    }
+}
+
+/// What the layout says stands open without a key, and nothing more.
+// Proves R4.
+#[test]
+fn without_a_key_a_token_tells_its_kind_and_tag_and_nothing_else() {
+    let tag = |issued: &Issued| issued.id.to_bytes()[..17].to_vec();
+    for issue in [|mint: &TokenMint| mint.issue_for("ada"), TokenMint::issue_anonymous] {
+        let [one, other] = [issue(&open()).unwrap(), issue(&open()).unwrap()];
+        for issued in [&one, &other] {
+            let bytes = decoded(issued.token.reveal().as_bytes());
+            assert_eq!((bytes.len(), &bytes[32..]), (49, &tag(issued)[..]));
+        }
+        let secret = |issued: &Issued| decoded(issued.token.reveal().as_bytes())[..32].to_vec();
+        assert_ne!(secret(&one), secret(&other));
+    }
+    // With one, not even that: neither in its place nor anywhere.
+    for issued in (0..100).map(|_| sealing().issue_for("ada").unwrap()) {
+        let bytes = decoded(issued.token.reveal().as_bytes());
+        assert!(!bytes.windows(4).any(|part| part == &tag(&issued)[1..5]));
     }
 }
 

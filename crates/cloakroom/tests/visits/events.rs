@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use cloakroom::testing::Visitor;
 use cloakroom::{
-    Clock, Event, Events, Field, LogIn, Manager, MemoryStore, SessionLimit, Settings, Timestamp,
-    User, WhenFull,
+    Clock, Event, Events, Field, LogIn, Manager, MemoryStore, Prefix, SessionLimit, Settings,
+    Timestamp, TokenMint, User, WhenFull,
 };
 use pollster::block_on;
 
@@ -88,6 +88,47 @@ fn the_life_of_sessions_is_told_in_order() {
         assert_eq!(manager.sessions_of(&alice).revoke_all().await.unwrap(), 1);
         let revoked = Event::Revoked { user: alice.clone(), by: None, count: 1 };
         assert_eq!(told.recv().unwrap(), revoked);
+    });
+    assert!(told.try_recv().is_err(), "nothing else happened");
+}
+
+/// Whatever is asked first with a token whose session is not there, or was ended, is noticed.
+// Proves R62, R64.
+#[test]
+fn what_comes_without_a_session_is_told_whatever_is_asked_first() {
+    let (events, told) = listening();
+    let settings = Settings { events: Some(events), ..Settings::default() };
+    let manager = Manager::new(MemoryStore::new(), settings);
+    let prefix = Prefix::default();
+    block_on(async {
+        for first in 0..3 {
+            let ask = async |visitor: &Visitor| {
+                let visit = visitor.open();
+                let session = visit.session();
+                match first {
+                    0 => drop(session.user().await),
+                    1 => drop(session.rotate().await),
+                    _ => session.log_out().await.unwrap(),
+                }
+                assert_eq!(visit.close(200).await.set_cookie, None);
+            };
+            // Well-formed, for there is no key, and nobody's.
+            let mint = TokenMint::new(prefix.clone(), "__Host-session", None);
+            let guess = mint.issue_for("alice").unwrap();
+            let mut stranger = Visitor::new(&manager);
+            stranger.receive_line(&format!("__Host-session={}; Path=/", guess.token.reveal()));
+            ask(&stranger).await;
+            assert_eq!(told.recv().unwrap(), Event::Expired { session: guess.id }, "{first}");
+
+            let mut alice = Visitor::logged_in(&manager, "alice").await.unwrap();
+            let session = id(&alice).await;
+            assert!(matches!(told.recv().unwrap(), Event::LoggedIn { .. }));
+            let before = alice.clone();
+            alice.visit(async |session| session.log_out().await).await.unwrap();
+            assert_eq!(told.recv().unwrap(), Event::LoggedOut { session });
+            ask(&before).await;
+            assert_eq!(told.recv().unwrap(), Event::MetEnded { session }, "{first}");
+        }
     });
     assert!(told.try_recv().is_err(), "nothing else happened");
 }

@@ -5,17 +5,29 @@ use std::num::NonZeroU32;
 
 use super::scene::{
     NOTE, Scene, VISITS, assert_ended, at_once, close, costs, id, is_removal, listening, log_in,
-    log_out, settings, who,
+    log_out, settings, token, who,
 };
 use crate::change::Fields;
 use crate::client::{Client, Difference};
 use crate::events::Event;
+use crate::manager::Manager;
 use crate::outcome::LogIn;
 use crate::settings::Settings;
-use crate::store::{SessionLimit, WhenFull};
+use crate::store::{SessionLimit, User, WhenFull};
 use crate::testing::{Harness, Visitor};
 
 const TEN: NonZeroU32 = NonZeroU32::new(10).unwrap();
+
+/// One who logged in to be remembered.
+async fn remembered(manager: &Manager, user: &User) -> Visitor {
+    let mut visitor = Visitor::new(manager);
+    let visit = visitor.open();
+    let session = visit.session();
+    let login = session.log_in(user.clone()).remembered(settings().lifetime);
+    assert_eq!(login.await.unwrap(), LogIn::Done);
+    close(&mut visitor, visit).await;
+    visitor
+}
 
 /// Each device is shown as it logged in, and looking costs what the table says.
 // Proves R36.
@@ -123,6 +135,35 @@ pub fn one_session_ends_another_and_stays<H: Harness>(here: &H) {
         assert!(head.failed.is_some() && head.set_cookie.is_none(), "{head:?}");
         assert_eq!(who(&phone).await, None);
         assert_eq!(who(&laptop).await, Some(alice));
+    });
+}
+
+/// After a factor changed: a new token first, so that a copy of the old one ends nobody meanwhile, and
+/// then every other session, those that are remembered too.
+// Proves R33, CVE-2015-8125, CVE-2021-41268.
+pub fn who_changed_a_factor_goes_on_under_a_new_token_and_alone<H: Harness>(here: &H) {
+    let scene = Scene::set(here);
+    here.run(async {
+        let alice = scene.user("alice");
+        let remembered = remembered(&scene.manager, &alice).await;
+        let (laptop, bob) =
+            (scene.logged_in(&alice).await, scene.logged_in(&scene.user("bob")).await);
+        let mut mine = scene.logged_in(&alice).await;
+        let copied = mine.clone();
+        let visit = mine.open();
+        let session = visit.session();
+        costs!(scene, [Rotate EndOf], {
+            session.rotate().await.unwrap();
+            let others = session.if_logged_in().revoke_others().await.unwrap();
+            assert_eq!(others, Some((alice.clone(), 2)));
+        });
+        close(&mut mine, visit).await;
+        assert_ne!(token(&mine), token(&copied));
+        for dead in [&copied, &remembered, &laptop] {
+            assert_eq!(who(dead).await, None);
+        }
+        assert_eq!(who(&mine).await, Some(alice));
+        assert!(who(&bob).await.is_some());
     });
 }
 
@@ -261,7 +302,7 @@ pub fn a_login_can_have_a_limit_of_its_own<H: Harness>(here: &H) {
 }
 
 /// Log out everywhere against who logs in and counts: nobody who was in before it stays in.
-// Proves R30, R32, CVE-2022-38054, CVE-2021-25970.
+// Proves R30, R32, CVE-2022-38054, CVE-2021-25970, CVE-2015-8125.
 pub fn after_a_logout_everywhere_nobody_of_before_is_in<H: Harness>(here: &H) {
     let scene = Scene::set(here);
     let managers = scene.two_managers();
@@ -271,8 +312,12 @@ pub fn after_a_logout_everywhere_nobody_of_before_is_in<H: Harness>(here: &H) {
             let mut visitors = Vec::new();
             for number in 0..8 {
                 let manager = &managers[number % 2];
-                let visitor = Visitor::logged_in(manager, alice.as_str()).await;
-                visitors.push(visitor.unwrap());
+                let visitor = if number % 4 < 2 {
+                    remembered(manager, &alice).await
+                } else {
+                    Visitor::logged_in(manager, alice.as_str()).await.unwrap()
+                };
+                visitors.push(visitor);
             }
             visitors
         });

@@ -8,6 +8,7 @@ use super::scene::{
     CART, HOUR, NOTE, PAST_SHORT, Scene, VISITS, assert_ended, at_once, carrying, close, costs, id,
     is_removal, lifetime, log_in, log_out, note, settings, short, token, who,
 };
+use crate::field::Field;
 use crate::outcome::{LogIn, SessionError};
 use crate::settings::Settings;
 use crate::store::{SessionLimit, User, WhenFull};
@@ -164,6 +165,34 @@ pub fn a_login_starts_clean_by_default<H: Harness>(here: &H) {
         close(&mut visitor, visit).await;
         assert_eq!(note(&visitor).await, None);
         assert_eq!(visitor.open().session().get(CART).await.unwrap(), None);
+    });
+}
+
+/// What a login was worth is kept in a field that each login writes: whoever logs in again with less has
+/// less, whatever came before.
+// Proves R41.
+pub fn a_session_counts_for_what_its_last_login_was_worth<H: Harness>(here: &H) {
+    const FACTORS: Field<u64> = Field::new("factors");
+    let scene = Scene::with(here, carrying(&[FACTORS.name().clone()]));
+    here.run(async {
+        let user = scene.user("alice");
+        let mut visitor = scene.anonymous().await;
+        // Before the login as well, by a handler that should not, and by another request.
+        let visit = visitor.open();
+        visit.session().set(FACTORS, 9u64).unwrap();
+        close(&mut visitor, visit).await;
+        for worth in [1u64, 2, 1] {
+            let before = visitor.clone();
+            let visit = visitor.open();
+            visit.session().set(FACTORS, 9u64).unwrap();
+            let login = visit.session().log_in(user.clone()).with(FACTORS, worth).await;
+            assert_eq!(login.unwrap(), LogIn::Done);
+            close(&mut visitor, visit).await;
+            let visit = visitor.open();
+            assert_eq!(visit.session().get(FACTORS).await.unwrap(), Some(worth));
+            // And the token of before, which may have been copied, is worth nothing.
+            assert_eq!(who(&before).await, None);
+        }
     });
 }
 

@@ -77,6 +77,7 @@ macro_rules! promises_suite {
             login::a_login_keeps_of_nobodys_session_only_what_is_named
             login::a_login_starts_clean_by_default
             login::fields_of_the_login_are_there_with_it
+            login::a_session_counts_for_what_its_last_login_was_worth
             login::a_remembered_cookie_stays_for_the_absolute_timeout
             login::a_login_that_finds_the_user_full_changes_nothing
             login::a_session_that_was_pushed_out_is_ended
@@ -98,6 +99,7 @@ macro_rules! promises_suite {
             devices::a_user_sees_their_own_sessions_and_no_other
             devices::pages_go_on_by_the_text_of_a_link
             devices::one_session_ends_another_and_stays
+            devices::who_changed_a_factor_goes_on_under_a_new_token_and_alone
             devices::nobody_elses_session_can_be_named
             devices::ending_ones_own_session_is_a_logout
             devices::who_was_ended_ends_nobody
