@@ -4,6 +4,7 @@
 mod house;
 mod conformance;
 mod promises;
+mod by_another_clock;
 mod layout;
 mod golden;
 mod trips;
