@@ -83,12 +83,15 @@ fn handed_out(answer: &Response) -> Option<String> {
     assert!(cookies.len() <= 1, "{answer:?}");
     cookies.into_iter().next().map(|cookie| {
         assert_eq!((&*cookie.name, cookie.attribute("Max-Age")), (COOKIE, None), "{answer:?}");
+        // A cache that keeps it would hand it to others.
+        assert_eq!(answer.header("Cache-Control"), Some("no-store"), "{answer:?}");
+        assert!(answer.headers("Vary").join(", ").contains("Cookie"), "{answer:?}");
         cookie.value
     })
 }
 
 /// All go on, none of their visits is lost, and one of them is handed the next cookie.
-// Proves R29.
+// Proves R29, R51.
 #[test]
 fn requests_at_once_at_two_instances_are_all_let_in_and_one_is_handed_the_next_cookie() {
     let scene = Scene::set();
