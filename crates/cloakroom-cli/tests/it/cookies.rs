@@ -84,7 +84,7 @@ fn bytes_that_are_no_text_are_nobody() {
     });
 }
 
-// Proves R70, CVE-2025-58186, RUSTSEC-2017-0005.
+// Proves F35, R70, CVE-2025-58186, RUSTSEC-2017-0005.
 #[test]
 fn a_large_cookie_is_nobody_and_a_larger_one_is_refused() {
     on_every_store(|demo| {

@@ -38,7 +38,7 @@ async fn instance(url: &str, settings: Settings) -> SocketAddr {
 
 /// Two instances, 40 a second each after 15 at once, and a life of a second: 2 x (15 + 40 x 1) at any
 /// time, however many ask.
-// Proves R68, CVE-2015-5143.
+// Proves F35, R68, CVE-2015-5143.
 #[test]
 fn a_flood_of_strangers_costs_what_was_said_and_logged_in_users_nothing() {
     let number = |number| NonZeroU32::new(number).unwrap();

@@ -533,7 +533,7 @@ fn many_unknown_ids_are_noticed_one_by_one_and_disturb_nobody() {
     assert_eq!(demo.log().matches("no such session").count(), forgotten.len());
 }
 
-// Proves R69, R70, CVE-2026-25899.
+// Proves F35, R69, R70, CVE-2026-25899.
 #[test]
 fn a_body_of_a_hundred_megabytes_is_refused_and_costs_no_memory() {
     let demo = on_memory();

@@ -12,6 +12,7 @@ use cloakroom_embedded::{EmbeddedSettings, EmbeddedStore};
 use crate::disk::Disk;
 use crate::house::*;
 
+// Proves F40.
 #[test]
 fn a_full_disk_loses_nothing_and_is_survived() {
     let named = std::env::var_os("CLOAKROOM_TEST_SMALL_DISK").map(std::path::PathBuf::from);

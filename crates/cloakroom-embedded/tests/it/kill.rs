@@ -106,6 +106,7 @@ fn start(folder: &Path, also: &[(&str, &str)]) -> Program {
     Program::start(program, &test, &env)
 }
 
+// Proves F40.
 #[test]
 fn nothing_acknowledged_is_lost_by_a_kill() {
     let cycles: u32 = std::env::var("CLOAKROOM_TEST_KILLS").map_or(50, |n| n.parse().unwrap());

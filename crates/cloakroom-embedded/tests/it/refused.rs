@@ -69,6 +69,7 @@ fn a_file_that_was_cut_off_is_refused() {
 }
 
 /// Every bit that matters is under a checksum; the others change nothing.
+// Proves F40.
 #[test]
 fn a_flipped_bit_is_refused_or_changes_nothing() {
     let folder = folder();

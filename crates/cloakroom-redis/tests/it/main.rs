@@ -16,3 +16,4 @@ mod records;
 mod cancelled;
 mod sums;
 mod quick;
+mod crowd;
