@@ -32,10 +32,11 @@ const COOKIE: &str = "__Host-session";
 type Work<'a> = Pin<&'a mut dyn Future<Output = ()>>;
 
 /// The names of all pieces.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     "open a token",
     "a forged token",
     "an untouched request",
+    "an untouched request, through tower",
     "a read on memory",
     "a visit on memory",
     "a visit on memory, through tower",
@@ -67,7 +68,8 @@ pub fn piece(name: &str) -> Option<Box<dyn FnMut()>> {
         }
         "a read on memory" => on(MemoryStore::new(), alone, read),
         "a visit on memory" => on(MemoryStore::new(), alone, count),
-        "a visit on memory, through tower" => through_tower(),
+        "an untouched request, through tower" => through_tower(false),
+        "a visit on memory, through tower" => through_tower(true),
         "a read on Redis" => on_redis(read),
         "a visit on Redis" => on_redis(count),
         _ => return None,
@@ -147,7 +149,9 @@ fn on_redis<W: Future<Output = ()>>(
 
 /// A handler as an application has one, without a framework around it.
 #[derive(Clone)]
-struct Handler;
+struct Handler {
+    counts: bool,
+}
 
 impl Service<Request<()>> for Handler {
     type Response = Response<String>;
@@ -159,17 +163,20 @@ impl Service<Request<()>> for Handler {
     }
 
     fn call(&mut self, request: Request<()>) -> Self::Future {
-        let session: Session = Session::of(request.extensions()).unwrap();
+        let session: Option<Session> =
+            self.counts.then(|| Session::of(request.extensions()).unwrap());
         Box::pin(async move {
-            count((*session).clone()).await;
+            if let Some(session) = session {
+                count((*session).clone()).await;
+            }
             Ok(Response::new(String::new()))
         })
     }
 }
 
-fn through_tower() -> Box<dyn FnMut()> {
+fn through_tower(counts: bool) -> Box<dyn FnMut()> {
     let (manager, line) = logged_in(MemoryStore::new(), alone);
-    let mut service = SessionLayer::<String>::new(manager).layer(Handler);
+    let mut service = SessionLayer::<String>::new(manager).layer(Handler { counts });
     Box::new(move || {
         let request = Request::builder().header("cookie", &line).body(()).unwrap();
         let response = pollster::block_on(service.call(request)).unwrap();

@@ -116,14 +116,15 @@ impl<S, B, Mark> Layer<S> for SessionLayer<B, Mark> {
     type Service = SessionService<S, B, Mark>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService { inner, layer: self.clone() }
+        SessionService { inner, layer: Arc::new(self.clone()) }
     }
 }
 
 /// What [`SessionLayer`] makes of a service.
 pub struct SessionService<S, B, Mark = Main> {
     inner: S,
-    layer: SessionLayer<B, Mark>,
+    /// Shared, for a router clones the service for every request.
+    layer: Arc<SessionLayer<B, Mark>>,
 }
 
 impl<S, Body, B, Mark> Service<Request<Body>> for SessionService<S, B, Mark>
@@ -151,7 +152,7 @@ where
         }
         request.extensions_mut().insert(Session::<Mark>::marked(visit.session()));
         let handled = self.inner.call(request);
-        let replacement = self.layer.replacement.clone();
+        let layer = self.layer.clone();
         Box::pin(async move {
             // An error of the service, a panic or a cancelled request drops the visit unclosed.
             let mut response = handled.await?;
@@ -161,7 +162,7 @@ where
                 hints::secure_cookie_over_plain_http();
             }
             if let Some(error) = &head.failed {
-                response = replacement(error);
+                response = (layer.replacement)(error);
             }
             head::write(&head, response.headers_mut());
             Ok(response)

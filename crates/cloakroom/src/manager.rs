@@ -112,7 +112,7 @@ impl Manager {
     /// store.
     pub fn open<'a>(&self, cookie_lines: impl IntoIterator<Item = &'a [u8]>) -> OpenVisit {
         let presented = presented(cookie_lines, &self.cookie_name);
-        OpenVisit { visit: Arc::new(Visit::begin(self.desk.clone(), presented)), closed: false }
+        OpenVisit { visit: Visit::begin(self.desk.clone(), presented), closed: false }
     }
 }
 
@@ -149,6 +149,10 @@ impl OpenVisit {
     /// take. One that is polled by nobody any more, such as a future moved into a response body, is
     /// waited for in vain: await operations, or drop them.
     pub async fn close(mut self, status: u16) -> Head {
+        if self.visit.close_unused() {
+            self.closed = true;
+            return Head::default();
+        }
         // Only then is it closed: a request that is cancelled at this await gives up.
         let (told, result) = self.visit.close(status >= 500).await;
         self.closed = true;
@@ -166,7 +170,8 @@ impl Drop for OpenVisit {
     }
 }
 
-/// What a response head has to say of the session.
+/// What a response head has to say of the session; by default nothing.
+#[derive(Default)]
 #[must_use]
 pub struct Head {
     /// The value of the one `Set-Cookie` line, if the token changed. It holds the token: mark the

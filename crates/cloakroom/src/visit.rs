@@ -20,7 +20,6 @@ mod moves;
 mod others;
 mod sealed;
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -42,6 +41,8 @@ use crate::settings::Settings;
 use crate::store::{Answer, Applied, Apply, OnlyIf, Patience, Snapshot, Store, StoreError, User};
 use crate::sync::{Mutex, MutexGuard};
 use crate::token::{Issued, SessionId, Tag, Token, TokenMint};
+
+use sealed::Seals;
 
 pub(crate) use moves::LoginTerms;
 pub(crate) use others::Ends;
@@ -127,16 +128,12 @@ struct State {
     met: bool,
     /// Writes that no awaited operation has taken along yet.
     waiting: Writes,
-    /// Those of them that seal anew what a session kept whose id changed.
-    moved: Writes,
-    /// What the stand-ins of sealed values stand for, by their numbers.
-    hidden: Vec<(FieldName, Kept)>,
+    /// For sealed fields; nothing where there are none.
+    seals: Option<Box<Seals>>,
     /// The client of this request, until the session is here to be compared with.
-    client: Option<Client>,
+    client: Option<Box<Client>>,
     /// How that differs from the client that logged in.
     differences: Vec<Difference>,
-    /// The fields that were told not to open.
-    told_broken: BTreeSet<FieldName>,
     cookie: CookieChange,
     head: Head,
     touch: Touch,
@@ -195,7 +192,7 @@ enum Head {
 }
 
 impl Visit {
-    pub(crate) fn begin(desk: Arc<Desk>, presented: Presented) -> Self {
+    pub(crate) fn begin(desk: Arc<Desk>, presented: Presented) -> Arc<Self> {
         let standing = match presented {
             Presented::Nothing => Standing::Newcomer,
             Presented::Once(value) => Standing::Unopened(value),
@@ -213,11 +210,9 @@ impl Visit {
             standing,
             met: false,
             waiting: Writes::new(),
-            moved: Writes::new(),
-            hidden: Vec::new(),
+            seals: None,
             client: None,
             differences: Vec::new(),
-            told_broken: BTreeSet::new(),
             cookie: CookieChange::Nothing,
             head: Head::ToCome,
             touch: desk.settings.touch,
@@ -225,7 +220,7 @@ impl Visit {
             used: false,
         };
         let begun = desk.mint.rotation().map(|_| Instant::now());
-        Self { desk, begun, turn: Turn::new(()), state: Mutex::new(state) }
+        Arc::new(Self { desk, begun, turn: Turn::new(()), state: Mutex::new(state) })
     }
 
     /// The one gate for every write that waits.
@@ -320,6 +315,15 @@ impl Visit {
         self.used().touch = touch;
     }
 
+    /// The head leaves without a word, if the application asked nothing of the session.
+    pub(crate) fn close_unused(&self) -> bool {
+        let mut state = self.state();
+        if !state.used {
+            state.head = Head::Left;
+        }
+        !state.used
+    }
+
     /// Sends what waits, unless the handler failed, and says what the head has to tell the browser.
     /// From now on the head counts as left.
     pub(crate) async fn close(&self, handler_failed: bool) -> (Told, Result<(), SessionError>) {
@@ -328,7 +332,7 @@ impl Visit {
             let mut state = self.state();
             if handler_failed {
                 // The session has moved all the same.
-                state.waiting = std::mem::take(&mut state.moved);
+                state.waiting = state.take_moved();
             }
             !state.waiting.is_empty()
         };
@@ -527,7 +531,7 @@ impl Visit {
     pub(crate) fn note_client(&self, client: impl FnOnce() -> Client) {
         if matches!(self.state().standing, Standing::Unopened(_)) {
             let client = client();
-            self.state().client = Some(client);
+            self.state().client = Some(Box::new(client));
         }
     }
 
@@ -552,7 +556,7 @@ impl Visit {
             "a session is used by another client than the one that logged in"
         );
         let (then, user, differences) = (then.clone(), user.clone(), state.differences.clone());
-        self.desk.tell(|| Event::ClientChanged { session, user, then, now, differences });
+        self.desk.tell(|| Event::ClientChanged { session, user, then, now: *now, differences });
     }
 
     /// Looks at what the cookie held, once. Costs no store command.
@@ -695,13 +699,13 @@ impl State {
     /// These writes have arrived. One that was written anew meanwhile goes on waiting.
     fn sent(&mut self, writes: &Writes) {
         self.waiting.retain(|field, value| writes.get(field) != Some(value));
-        self.moved.retain(|field, _| !writes.contains_key(field));
+        self.have_moved(writes);
     }
 
     /// They were meant for a session that is gone.
     fn drop_what_waits(&mut self) {
         self.waiting.clear();
-        self.moved.clear();
+        self.take_moved();
     }
 }
 

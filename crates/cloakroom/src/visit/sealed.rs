@@ -3,6 +3,7 @@
 //! opens nowhere.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::{Standing, State, Visit};
 use crate::change::{Change, Fields, Operation, Writes};
@@ -16,19 +17,47 @@ use crate::token::SessionId;
 /// What a stand-in begins with; then comes which one it is, filled up with dots.
 const STANDS_IN: &[u8] = b"sealed:0:";
 
+/// What a request remembers of sealed fields. Few have any, so it is made when it is needed.
+#[derive(Default)]
+pub(super) struct Seals {
+    /// What the stand-ins stand for, by their numbers.
+    hidden: Vec<(FieldName, Kept)>,
+    /// The writes that wait to seal anew what a session kept whose id changed.
+    moved: Writes,
+    /// The fields that were told not to open.
+    told_broken: BTreeSet<FieldName>,
+}
+
 impl State {
+    fn seals(&mut self) -> &mut Seals {
+        self.seals.get_or_insert_default()
+    }
+
     fn hide(&mut self, field: &FieldName, plain: Kept) -> Kept {
-        let mut stand_in = [STANDS_IN, self.hidden.len().to_string().as_bytes()].concat();
+        let hidden = &mut self.seals().hidden;
+        let mut stand_in = [STANDS_IN, hidden.len().to_string().as_bytes()].concat();
         stand_in.resize(sealed_length(plain.len()), b'.');
-        self.hidden.push((field.clone(), plain));
+        hidden.push((field.clone(), plain));
         Kept(stand_in)
+    }
+
+    /// What waited to be sealed anew, and does not any more.
+    pub(super) fn take_moved(&mut self) -> Writes {
+        self.seals.as_mut().map(|seals| std::mem::take(&mut seals.moved)).unwrap_or_default()
+    }
+
+    /// These have been sealed anew, or overwritten.
+    pub(super) fn have_moved(&mut self, writes: &Writes) {
+        if let Some(seals) = &mut self.seals {
+            seals.moved.retain(|field, _| !writes.contains_key(field));
+        }
     }
 
     /// What this stands in for.
     fn hidden(&self, field: &FieldName, kept: &Kept) -> Option<&Kept> {
         let number = kept.strip_prefix(STANDS_IN)?.split(|byte| *byte == b'.').next()?;
         let number: usize = std::str::from_utf8(number).ok()?.parse().ok()?;
-        let (of, plain) = self.hidden.get(number)?;
+        let (of, plain) = self.seals.as_ref()?.hidden.get(number)?;
         (of == field).then_some(plain)
     }
 }
@@ -58,7 +87,7 @@ impl Visit {
             Standing::Unopened(_) | Standing::Newcomer | Standing::Gone => return Ok(None),
         };
         let plain = keys.open(&id, field, &kept);
-        if plain.is_none() && state.told_broken.insert(field.clone()) {
+        if plain.is_none() && state.seals().told_broken.insert(field.clone()) {
             tracing::warn!(
                 event = "seal_broken",
                 session = %id,
@@ -78,7 +107,7 @@ impl Visit {
         change: &'c Change,
     ) -> Result<Cow<'c, Change>, SessionError> {
         let state = self.state();
-        if state.hidden.is_empty() {
+        if state.seals.as_ref().is_none_or(|seals| seals.hidden.is_empty()) {
             return Ok(Cow::Borrowed(change));
         }
         let mut sealing = self.sealing(&state, id);
@@ -123,7 +152,7 @@ impl Visit {
         for (field, kept) in &snapshot.fields {
             let Some(plain) = keys.open(old, field, kept) else { continue };
             let stand_in = state.hide(field, plain);
-            state.moved.insert(field.clone(), Some(stand_in.clone()));
+            state.seals().moved.insert(field.clone(), Some(stand_in.clone()));
             state.waiting.entry(field.clone()).or_insert(Some(stand_in));
         }
     }
