@@ -6,7 +6,8 @@
 //!
 //! 1. Writes that wait are stored, unless the handler answered 5xx. If they can't be, the response
 //!    is replaced: 503 with `Retry-After`, 409, or 422 (see [`SessionLayer::on_failed_writes`]).
-//! 2. `Set-Cookie` is added if the token changed, whatever the status: 304, 101 and 503 included.
+//! 2. `Set-Cookie` is added if the token changed, whatever the status: 304, 101 and 503 included. It is
+//!    the only line of its name then: one that the application wrote gives way.
 //! 3. A response of a handler that asked the session anything gets `Cache-Control: no-store` and
 //!    `Vary: Cookie`, to `HEAD` and with 304 as well: no cache may keep it.
 //!
