@@ -249,8 +249,8 @@ each is *passed*, or there is no build. To run one: `cargo xtask test --only` an
 
 Tests marked *(every store)* run against Redis, Valkey, a cluster, the embedded store and the one in
 memory; those marked *(over hours)* need a clock that a test can move, and run against the last two and,
-with a library between the server and its clock, against Valkey. Rows with **the application's part** are what a library can't do alone; the links say with what
-it helps. How to report, who is trusted with what, and what is out of scope: [SECURITY.md](../SECURITY.md).
+with a library between the server and its clock, against Valkey. Rows with **the application's part** are
+what a library can't do alone; the links say with what it helps. How to report, who is trusted with what, and what is out of scope: [SECURITY.md](../SECURITY.md).
 
 Sources: OWASP ASVS 5.0, OWASP cheat sheets on session management (SMCS) and cross-site request forgery
 (CSRFCS), OWASP WSTG, NIST SP 800-63B-4, RFC 6265bis.

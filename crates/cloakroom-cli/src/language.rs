@@ -1,7 +1,7 @@
 //! Which language a visitor reads, and what else a request prefers.
 //!
-//! 1. The cookie `__Host-lang` (over plain http, `lang`), which the switch on every page sets, counts first. It is no session: who
-//!    only reads has none.
+//! 1. The cookie `__Host-lang` (over plain http, `lang`), which the switch on every page sets, counts
+//!    first. It is no session: who only reads has none.
 //! 2. Else `Accept-Language` decides (RFC 9110 12.5.4): `ja-JP` asks for Japanese, and the greater
 //!    weight wins, of equal ones the first. What can't be read counts as not said.
 //! 3. Else it is English.

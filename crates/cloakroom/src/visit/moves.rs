@@ -210,9 +210,9 @@ impl Visit {
                 state.cookie = CookieChange::Remove;
                 state.standing = Standing::Newcomer;
             }
+            Ended::Unknown if first => self.unknown(&mut state, id),
             // Somebody else ended it, and may have handed this browser another token since: its
             // cookie is not ours to remove.
-            Ended::Unknown if first => self.unknown(&mut state, id),
             Ended::Before | Ended::Unknown => self.met_ended(&mut state, id),
         }
         Ok(())
