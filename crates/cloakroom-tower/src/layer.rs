@@ -1,9 +1,7 @@
 //! The layer: opens a session before the service is called, and closes it before the head leaves.
 
 use std::fmt;
-use std::future::Future;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -13,12 +11,10 @@ use http::{Extensions, HeaderMap, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::future::{Open, Replacement, SessionFuture};
 use crate::head;
 use crate::hints;
 use crate::session::{Main, Session};
-
-/// What answers in place of a response whose waiting writes could not be stored.
-type Replacement<B> = Arc<dyn Fn(&SessionError) -> Response<B> + Send + Sync>;
 
 /// Says which client a request comes from.
 type ClientOf = Arc<dyn Fn(&HeaderMap, &Extensions) -> Client + Send + Sync>;
@@ -130,14 +126,12 @@ pub struct SessionService<S, B, Mark = Main> {
 impl<S, Body, B, Mark> Service<Request<Body>> for SessionService<S, B, Mark>
 where
     S: Service<Request<Body>, Response = Response<B>>,
-    S::Future: Send + 'static,
-    S::Error: 'static,
     B: Send + 'static,
     Mark: 'static,
 {
     type Response = Response<B>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, S::Error>> + Send>>;
+    type Future = SessionFuture<S::Future, B>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -151,22 +145,9 @@ where
             visit = visit.from_client(|| client(request.headers(), request.extensions()));
         }
         request.extensions_mut().insert(Session::<Mark>::marked(visit.session()));
-        let handled = self.inner.call(request);
-        let layer = self.layer.clone();
-        Box::pin(async move {
-            // An error of the service, a panic or a cancelled request drops the visit unclosed.
-            let mut response = handled.await?;
-            let head = visit.close(response.status().as_u16()).await;
-            if plain_http && head.set_cookie.as_ref().is_some_and(|line| line.contains("; Secure"))
-            {
-                hints::secure_cookie_over_plain_http();
-            }
-            if let Some(error) = &head.failed {
-                response = (layer.replacement)(error);
-            }
-            head::write(&head, response.headers_mut());
-            Ok(response)
-        })
+        let replacement = self.layer.replacement.clone();
+        let open = Open { visit, replacement, plain_http };
+        SessionFuture::of(self.inner.call(request), open)
     }
 }
 

@@ -44,6 +44,7 @@ mod head;
 mod hints;
 mod clients;
 mod cross_site;
+mod future;
 mod layer;
 #[cfg(feature = "axum")]
 mod axum;
@@ -52,6 +53,7 @@ mod axum;
 pub use axum::MissingLayer;
 pub use clients::Clients;
 pub use cross_site::{CrossSiteLayer, CrossSiteService, InvalidOrigin};
+pub use future::SessionFuture;
 pub use head::refusal;
 pub use layer::{SessionLayer, SessionService};
 pub use session::{Main, Session, SessionError};

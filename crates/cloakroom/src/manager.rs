@@ -142,6 +142,30 @@ impl OpenVisit {
         self
     }
 
+    /// Ends the request at once, if there is nothing to wait for: no write waits, and no operation is under
+    /// way. Otherwise `None`, and it is still to be [closed](Self::close). Costs no trip; for layers, which
+    /// then need no future.
+    ///
+    /// ```
+    /// # use cloakroom::{Field, Manager, MemoryStore, Settings};
+    /// # pollster::block_on(async {
+    /// # let manager = Manager::new(MemoryStore::new(), Settings::default());
+    /// let mut visit = manager.open([]);
+    /// visit.session().set(Field::<String>::new("theme"), "dark")?;
+    /// assert!(visit.close_at_once().is_none()); // a write waits for its trip
+    /// assert!(visit.close(200).await.set_cookie.is_some());
+    ///
+    /// let head = manager.open([]).close_at_once().unwrap();
+    /// assert!(!head.depends_on_session);
+    /// # Ok::<(), cloakroom::SessionError>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn close_at_once(&mut self) -> Option<Head> {
+        let told = self.visit.close_at_once()?;
+        self.closed = true;
+        Some(Head::of(told, Ok(())))
+    }
+
     /// Ends the request, with the status that the handler answered. Costs 1 trip if writes wait,
     /// else none.
     ///
@@ -149,16 +173,13 @@ impl OpenVisit {
     /// take. One that is polled by nobody any more, such as a future moved into a response body, is
     /// waited for in vain: await operations, or drop them.
     pub async fn close(mut self, status: u16) -> Head {
-        if self.visit.close_unused() {
-            self.closed = true;
-            return Head::default();
+        if let Some(head) = self.close_at_once() {
+            return head;
         }
         // Only then is it closed: a request that is cancelled at this await gives up.
         let (told, result) = self.visit.close(status >= 500).await;
         self.closed = true;
-        let depends_on_session = self.visit.was_used();
-        let Told { set_cookie, clear_site_data } = told;
-        Head { set_cookie, clear_site_data, depends_on_session, failed: result.err() }
+        Head::of(told, result)
     }
 }
 
@@ -185,6 +206,13 @@ pub struct Head {
     pub depends_on_session: bool,
     /// Why the waiting writes were not stored. The response is then replaced.
     pub failed: Option<SessionError>,
+}
+
+impl Head {
+    fn of(told: Told, result: Result<(), SessionError>) -> Self {
+        let Told { set_cookie, clear_site_data, was_used } = told;
+        Self { set_cookie, clear_site_data, depends_on_session: was_used, failed: result.err() }
+    }
 }
 
 impl fmt::Debug for Head {

@@ -163,9 +163,12 @@ struct Live {
 }
 
 /// What a head tells the browser.
+#[derive(Default)]
 pub(crate) struct Told {
     pub(crate) set_cookie: Option<String>,
     pub(crate) clear_site_data: Option<&'static str>,
+    /// Whether the application asked anything of the session.
+    pub(crate) was_used: bool,
 }
 
 /// What the next head has to tell the browser.
@@ -315,17 +318,18 @@ impl Visit {
         self.used().touch = touch;
     }
 
-    /// The head leaves without a word, if the application asked nothing of the session.
-    pub(crate) fn close_unused(&self) -> bool {
+    /// Closes, if there is nothing to wait for: no write waits, and no operation is under way.
+    pub(crate) fn close_at_once(&self) -> Option<Told> {
         let mut state = self.state();
         if !state.used {
             state.head = Head::Left;
+            return Some(Told::default());
         }
-        !state.used
+        let _turn = self.turn.try_lock()?;
+        state.waiting.is_empty().then(|| self.last_word(&mut state))
     }
 
     /// Sends what waits, unless the handler failed, and says what the head has to tell the browser.
-    /// From now on the head counts as left.
     pub(crate) async fn close(&self, handler_failed: bool) -> (Told, Result<(), SessionError>) {
         let _turn = self.turn.lock().await;
         let waiting = {
@@ -341,15 +345,19 @@ impl Visit {
         } else {
             Ok(())
         };
-        let mut state = self.state();
+        (self.last_word(&mut self.state()), result)
+    }
+
+    /// What the head has to tell the browser. From now on it counts as left. The caller holds the turn.
+    fn last_word(&self, state: &mut State) -> Told {
         state.drop_what_waits();
         state.head = Head::Left;
         let cookie = &self.desk.settings.cookie;
-        let mut clear_site_data = None;
-        let set_cookie = match std::mem::replace(&mut state.cookie, CookieChange::Nothing) {
-            CookieChange::Nothing => None,
+        let mut told = Told { was_used: state.used, ..Told::default() };
+        match std::mem::replace(&mut state.cookie, CookieChange::Nothing) {
+            CookieChange::Nothing => {}
             CookieChange::HandOut { token, keep_for, .. } => {
-                Some(cookie.hand_out(&token, keep_for))
+                told.set_cookie = Some(cookie.hand_out(&token, keep_for));
             }
             CookieChange::Replace { token, at, keep_for } => {
                 // Later, the browser may have logged in again meanwhile, and the next request is
@@ -357,14 +365,14 @@ impl Visit {
                 let live = matches!(state.standing, Standing::Live(_));
                 let grace = self.desk.mint.rotation().map(|rotation| rotation.grace());
                 let in_time = grace.is_some_and(|grace| at.elapsed() <= grace);
-                (live && in_time).then(|| cookie.hand_out(&token, keep_for))
+                told.set_cookie = (live && in_time).then(|| cookie.hand_out(&token, keep_for));
             }
             CookieChange::Remove => {
-                clear_site_data = self.desk.settings.clear_at_logout.header();
-                Some(cookie.remove())
+                told.clear_site_data = self.desk.settings.clear_at_logout.header();
+                told.set_cookie = Some(cookie.remove());
             }
-        };
-        (Told { set_cookie, clear_site_data }, result)
+        }
+        told
     }
 
     /// No head will leave: what the browser was not told of is ended.
@@ -378,10 +386,6 @@ impl Visit {
             tracing::info!(event = "abandoned", session = %id, "nobody was told of a new session");
             self.desk.abandon(id);
         }
-    }
-
-    pub(crate) fn was_used(&self) -> bool {
-        self.state().used
     }
 
     /// Goes to the store and comes back with the session. The caller holds the turn.
