@@ -61,7 +61,10 @@ pub(crate) fn apply(prefix: &Prefix, apply: &Apply<'_>) -> Call {
     if !apply.change.is_read() {
         let Change { writes, operation } = apply.change;
         call.limits(apply.limits);
-        call.writes(writes);
+        if !writes.is_empty() {
+            call.text("writes");
+            call.writes(writes);
+        }
         match operation {
             None => call.text("read"),
             Some(operation) => call.operation(operation),
@@ -216,9 +219,8 @@ impl Call {
     }
 
     fn limits(&mut self, limits: &Limits) {
-        self.number(limits.fields);
-        self.number(limits.value_bytes);
-        self.number(limits.session_bytes);
+        let Limits { value_bytes, fields, session_bytes, .. } = limits;
+        self.number(format_args!("{value_bytes} {fields} {session_bytes}"));
     }
 
     fn life(&mut self, lifetime: Lifetime, remembered: bool) {
@@ -245,10 +247,9 @@ impl Call {
         let name = operation.field().as_str();
         match operation {
             Operation::Increment { by, never_below_zero, .. } => {
-                self.text("increment");
+                self.text(if *never_below_zero { "count" } else { "increment" });
                 self.text(name);
                 self.number(by);
-                self.text(if *never_below_zero { "0" } else { "" });
             }
             Operation::CompareAndSet { expected, new, .. } => {
                 self.text("compare-and-set");

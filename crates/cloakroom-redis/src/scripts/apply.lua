@@ -6,11 +6,13 @@
 --       touch:      never, or by how many ms a renewal may be put off (0: renew exactly)
 --       only if:    alive, or logged-in
 --       here it may end: then it only reads
---       limits:     fields, bytes per value, bytes per session
---       sets:       how many arguments follow, then name and value of each
---       removes:    how many arguments follow, then the name of each
+--       limits:     bytes per value, fields, bytes per session: one argument, parted by spaces
+--       perhaps:    writes, and then
+--                     sets:     how many arguments follow, then name and value of each
+--                     removes:  how many arguments follow, then the name of each
 --       operation:  read
---                   increment NAME BY FLOOR         FLOOR: 0, or empty for none; BY: decimal
+--                   increment NAME BY               BY: decimal
+--                   count NAME BY                   the same, but never below 0
 --                   compare-and-set NAME NEW        if the field is absent
 --                   compare-and-set NAME NEW OLD    if the field holds OLD
 --                   take NAME                       answers the value and removes it
@@ -26,7 +28,7 @@
 --          unknown | ended | newer | damaged WHAT
 --
 -- For example, from any language, one more visit for whoever is logged in:
---   EVALSHA <sha> 2 <session> <index> 0 logged-in 64 16384 65536 0 0 increment visits 1 0
+--   EVALSHA <sha> 2 <session> <index> 0 logged-in '16384 64 65536' count visits 1
 --
 -- One step; a read costs 3 commands (4 with a user), a write one more. Two more (three) where quick.lua,
 -- which stands before this, has looked and left the rest to it.

@@ -2,12 +2,12 @@
 -- and fields.lua; the arguments are described there.
 
 -- The sum as text, or nil and why not.
-local function sum(a, b, floor)
+local function sum(a, b, never_below_0)
   local plain = '^-?[1-9]%d*$'
   -- Numbers that Lua adds exactly, as nearly always.
   if #a < 16 and #b < 16 and (a == '0' or string.find(a, plain)) and string.find(b, plain) then
     local added = a + b
-    if floor == '0' and added < 0 then return nil, 'out-of-range' end
+    if never_below_0 and added < 0 then return nil, 'out-of-range' end
     return ms(added)
   end
 
@@ -37,7 +37,7 @@ local function sum(a, b, floor)
   if high > 0 and low < 0 then high, low = high - 1, low + 1e9 end
   if high < 0 and low > 0 then high, low = high + 1, low - 1e9 end
   if not within_64_bits(high, low) then return nil, 'out-of-range' end
-  if floor == '0' and (high < 0 or low < 0) then return nil, 'out-of-range' end
+  if never_below_0 and (high < 0 or low < 0) then return nil, 'out-of-range' end
   if high == 0 then return string.format('%.0f', low) end
   return string.format('%.0f%09.0f', high, math.abs(low))
 end
@@ -60,13 +60,16 @@ local function appended(list, item, keep)
 end
 
 local limit, fields = limits(), opened(session.flat)
-plain_writes(fields)
-local operation, name, answer = argument(), argument(), nil
+local operation = argument()
+if operation == 'writes' then
+  plain_writes(fields)
+  operation = argument()
+end
+local name, answer = argument(), nil
 local flat = session.flat
 local kept = flat[place_of(flat, name)]
-if operation == 'increment' then
-  local by, floor = argument(), argument()
-  answer, why = sum(kept or '0', by, floor)
+if operation == 'increment' or operation == 'count' then
+  answer, why = sum(kept or '0', argument(), operation == 'count')
   if not answer then return { 'refused', why, name } end
   write(fields, name, answer)
 elseif operation == 'compare-and-set' then

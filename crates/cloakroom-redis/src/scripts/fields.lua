@@ -2,7 +2,8 @@
 
 -- What a session may hold, as it stands in the arguments.
 local function limits()
-  return { fields = argument(), value_bytes = argument(), session_bytes = argument() }
+  local value_bytes, fields, session_bytes = string.match(argument(), '^(%d+) (%d+) (%d+)$')
+  return { fields = fields, value_bytes = value_bytes, session_bytes = session_bytes }
 end
 
 -- `flat` as HGETALL answers them, the names of those that were `written`, and by how many fields and

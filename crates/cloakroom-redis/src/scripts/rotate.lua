@@ -5,7 +5,7 @@
 --       then, for an old token of a user, the old index; then, for a new one, the new index
 -- ARGV  perhaps, first, the token that was presented: token GENERATION AGO EVERY GRACE; see session.lua
 --       kinds:      aa, au, ua, uu (old and new; a anonymous, u user)
---       limits:     fields, bytes per value, bytes per session
+--       limits:     bytes per value, fields, bytes per session: one argument, parted by spaces
 --       sets:       how many arguments follow, then name and value of each; done to the old session
 --       removes:    how many arguments follow, then the name of each; likewise
 --       why:        renewal: the same session under a new id

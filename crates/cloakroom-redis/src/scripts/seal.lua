@@ -5,7 +5,7 @@
 -- KEYS  1  the old session
 --       2  for a token of a user: its index
 -- ARGV  perhaps, first, the token that was presented: token GENERATION AGO EVERY GRACE; see session.lua
---       limits:     fields, bytes per value, bytes per session
+--       limits:     bytes per value, fields, bytes per session: one argument, parted by spaces
 --       sets:       how many arguments follow, then name and value of each; done to the old session
 --       removes:    how many arguments follow, then the name of each; likewise
 --       carried:    how many arguments follow, then the names that a login keeps

@@ -22,7 +22,7 @@ text = "\n".join((pathlib.Path(folder) / part).read_text() for part in parts)
 apply = server.register_script(text)
 reply = apply(
     keys=[session_key, index_key],
-    args=[0, "logged-in", 64, 16384, 65536, 0, 0, "increment", "visits", 1, 0],
+    args=[0, "logged-in", "16384 64 65536", "count", "visits", 1],
 )
 counted = reply[0] if reply[0] != b"done" else b"done " + reply[3]
 print(f"{read}, {counted.decode()}")

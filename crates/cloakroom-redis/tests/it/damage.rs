@@ -187,7 +187,7 @@ async fn a_script_called_wrongly_changes_nothing_and_says_so() {
     let (key, index) = keys_of(&visitor).await;
     visitor.clone().visit(async |session| session.set(NOTE, "kept").unwrap()).await;
     let sha = server.command(&["SCRIPT", "LOAD", scripts::APPLY.text]).text();
-    let call = ["EVALSHA", &sha, "2", &key, &index, "0", "alive", "64", "16384", "65536", "0", "0"];
+    let call = ["EVALSHA", &sha, "2", &key, &index, "0", "alive", "16384 64 65536"];
     let reply = server.command(&[&call[..], &["multiply", "note", "2"]].concat());
     assert!(reply.error().is_some_and(|error| error.contains("multiply")), "{reply:?}");
     assert_eq!(server.command(&["HGET", &key, "note"]).text(), "kept");

@@ -86,9 +86,8 @@ async fn another_language_counts_in_a_live_session_and_is_refused_by_a_dead_one(
     let sha = server.command(&["SCRIPT", "LOAD", scripts::APPLY.text]).text();
     assert_eq!(sha, scripts::APPLY.sha());
     let count = || {
-        let call = ["EVALSHA", &sha, "2", &key, &index, "0", "logged-in", "64", "16384", "65536"];
-        let call = [&call[..], &["0", "0", "increment", "visits", "1", "0"]].concat();
-        server.command(&call)
+        let call = ["EVALSHA", &sha, "2", &key, &index, "0", "logged-in", "16384 64 65536"];
+        server.command(&[&call[..], &["count", "visits", "1"]].concat())
     };
     let reply = count();
     assert_eq!(reply.list()[0].text(), "done", "{reply:?}");

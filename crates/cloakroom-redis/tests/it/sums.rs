@@ -53,7 +53,7 @@ fn a_sum_in_lua_is_exact_or_refused() {
     ];
     let each = "local said = {} \
         for i = 1, #ARGV, 3 do \
-          local sum, why = sum(ARGV[i], ARGV[i + 1], ARGV[i + 2]) \
+          local sum, why = sum(ARGV[i], ARGV[i + 1], ARGV[i + 2] == '0') \
           said[#said + 1] = sum or why \
         end \
         return table.concat(said, ' ')";
