@@ -14,8 +14,9 @@ pub(crate) struct Pin {
     pub(crate) sha256: &'static str,
 }
 
-/// redis-py, and what it needs on a Python before 3.11.3 (Debian 12 has 3.11.2).
-const REDIS_PY: [Pin; 2] = [
+/// redis-py, what it needs on a Python before 3.11.3 (Debian 12 has 3.11.2), and a reader of MessagePack that
+/// is the same file for every Python.
+const REDIS_PY: [Pin; 3] = [
     Pin {
         requirement: "redis==8.1.0",
         sha256: "a4fe1aac3d3b3cc791d4b3d5931c5a956045dc951ee74d1c913ee3ac4d2ee9fb",
@@ -24,9 +25,13 @@ const REDIS_PY: [Pin; 2] = [
         requirement: "async-timeout==5.0.1",
         sha256: "39e3809566ff85354557ec2398b55e096c8364bacac9405a7a1fa429e77fe76c",
     },
+    Pin {
+        requirement: "u-msgpack-python==2.8.0",
+        sha256: "1d853d33e78b72c4228a2025b4db28cda81214076e5b0422ed0ae1b1b2bb586a",
+    },
 ];
 
-/// A Python that can `import redis`, if the folder is in its PYTHONPATH.
+/// A Python that can `import redis, umsgpack`, if the folder is in its PYTHONPATH.
 pub(crate) struct Python {
     pub(crate) interpreter: PathBuf,
     pub(crate) packages: PathBuf,
@@ -38,7 +43,7 @@ pub(crate) fn with_redis() -> Result<Option<Python>> {
     let ready = |interpreter: PathBuf| {
         let mut import = Command::new(&interpreter);
         // The path behind a shim, such as pyenv's, starts faster and does not depend on the folder.
-        import.args(["-c", "import redis, sys; print(sys.executable)"]);
+        import.args(["-c", "import redis, umsgpack, sys; print(sys.executable)"]);
         let answer = ask(import.env("PYTHONPATH", &packages)).ok()?;
         let interpreter = PathBuf::from(answer.trim_end());
         Some(Python { interpreter, packages: packages.clone() })

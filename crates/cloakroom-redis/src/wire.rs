@@ -305,12 +305,14 @@ impl<T> From<T> for Reply<T> {
 }
 
 pub(crate) fn created(id: &SessionId, value: Value) -> Result<Reply<Created>, Garbled> {
-    let mut words = Words::of(value)?;
-    Ok(match &*words.outcome()? {
-        b"done" => {
-            let (snapshot, answer) = words.session()?;
-            Created::Done(snapshot, ids(id, answer)?).into()
+    let mut words = match Said::by(value)? {
+        Said::Done(snapshot, answer) => {
+            return Ok(Created::Done(snapshot, ids(id, answer)?).into());
         }
+        Said::NotLoggedIn(_) => return Err(Garbled("an outcome that create does not have")),
+        Said::Otherwise(words) => words,
+    };
+    Ok(match &*words.outcome()? {
         b"full" => Created::Full.into(),
         b"taken" => Created::Taken.into(),
         _ => return Err(Garbled("an outcome that create does not have")),
@@ -318,14 +320,13 @@ pub(crate) fn created(id: &SessionId, value: Value) -> Result<Reply<Created>, Ga
 }
 
 pub(crate) fn applied(limits: &Limits, value: Value) -> Result<Reply<Applied>, Garbled> {
-    let mut words = Words::of(value)?;
+    let mut words = match Said::by(value)? {
+        Said::Done(snapshot, answer) => return Ok(Applied::Done(snapshot, answer).into()),
+        Said::NotLoggedIn(snapshot) => return Ok(Applied::NotLoggedIn(snapshot).into()),
+        Said::Otherwise(words) => words,
+    };
     let outcome = words.outcome()?;
     Ok(match &*outcome {
-        b"done" => {
-            let (snapshot, answer) = words.session()?;
-            Applied::Done(snapshot, answer).into()
-        }
-        b"not-logged-in" => Applied::NotLoggedIn(words.session()?.0).into(),
         b"conflict" => Applied::Conflict(words.next().flatten().map(Kept)).into(),
         b"refused" => Applied::Refused(words.refusal(limits)?).into(),
         b"stolen" => Applied::Stolen.into(),
@@ -338,13 +339,15 @@ pub(crate) fn rotated(
     limits: &Limits,
     value: Value,
 ) -> Result<Reply<Rotated>, Garbled> {
-    let mut words = Words::of(value)?;
+    let mut words = match Said::by(value)? {
+        Said::Done(snapshot, answer) => {
+            return Ok(Rotated::Done(snapshot, ids(id, answer)?).into());
+        }
+        Said::NotLoggedIn(_) => return Err(Garbled("an outcome that rotate does not have")),
+        Said::Otherwise(words) => words,
+    };
     let outcome = words.outcome()?;
     Ok(match &*outcome {
-        b"done" => {
-            let (snapshot, answer) = words.session()?;
-            Rotated::Done(snapshot, ids(id, answer)?).into()
-        }
         b"full" => Rotated::Full.into(),
         b"taken" => Rotated::Taken.into(),
         b"refused" => Rotated::Refused(words.refusal(limits)?).into(),
@@ -365,12 +368,15 @@ pub(crate) fn ended(value: Value) -> Result<Reply<Ended>, Garbled> {
 
 /// What stands under the key of `id`, be it a user's or not; `None` if that is not alive.
 pub(crate) fn peeked(id: &SessionId, value: Value) -> Result<Option<Record>, Garbled> {
-    let mut words = Words::of(value)?;
-    let outcome = words.outcome()?;
-    if *outcome != *b"done" {
-        return words.gone(&outcome, None, None).map(|reply| reply.outcome);
-    }
-    let (Snapshot { user, life, expires_at, client, fields, .. }, _) = words.session()?;
+    let snapshot = match Said::by(value)? {
+        Said::Done(snapshot, _) => snapshot,
+        Said::NotLoggedIn(_) => return Err(Garbled("an outcome that peek does not have")),
+        Said::Otherwise(mut words) => {
+            let outcome = words.outcome()?;
+            return words.gone(&outcome, None, None).map(|reply| reply.outcome);
+        }
+    };
+    let Snapshot { user, life, expires_at, client, fields, .. } = snapshot;
     let mut bytes = id.to_bytes();
     bytes[0] = if user.is_some() { b'u' } else { b'a' };
     let id = SessionId::from_bytes(&bytes).ok_or(Garbled("an id of no kind"))?;
@@ -409,6 +415,69 @@ fn ids(beside: &SessionId, answer: Option<Kept>) -> Result<Vec<SessionId>, Garbl
     let text = std::str::from_utf8(&answer).map_err(|_| Garbled("ids that are no text"))?;
     // What is no id in the index is nothing that we wrote; it left the index all the same.
     Ok(text.split_whitespace().filter_map(|id| SessionId::parse(beside.tag(), id)).collect())
+}
+
+/// What a script of one session says: it brings the session after what was done, or says why not.
+enum Said {
+    Done(Snapshot, Option<Kept>),
+    NotLoggedIn(Snapshot),
+    Otherwise(Words),
+}
+
+impl Said {
+    fn by(value: Value) -> Result<Self, Garbled> {
+        let Value::BulkString(packed) = &value else {
+            return Words::of(value).map(Self::Otherwise);
+        };
+        let mut packed = Packed::of(packed);
+        let items = packed.array()?;
+        let outcome = packed.string()?;
+        let (snapshot, answer) = session(&mut packed, items)?;
+        match outcome {
+            b"done" => Ok(Self::Done(snapshot, answer)),
+            b"not-logged-in" => Ok(Self::NotLoggedIn(snapshot)),
+            _ => Err(Garbled("an outcome that brings no session")),
+        }
+    }
+}
+
+/// What stands behind the outcome, which is the first of so many items.
+fn session(packed: &mut Packed<'_>, items: usize) -> Result<(Snapshot, Option<Kept>), Garbled> {
+    let now = Timestamp::from_millis(packed.number()?);
+    let expires_at = Timestamp::from_millis(packed.number()?);
+    let answer = packed.string_if_any()?.map(|answer| Kept(answer.to_vec()));
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Garbled("no text"));
+    let (mut life, mut user, mut client) = (None, None, None);
+    let mut fields = Fields::new();
+    let held = packed.array()?;
+    if held % 2 == 1 {
+        return Err(Garbled("a field without a value"));
+    }
+    for _ in 0..held / 2 {
+        let (name, value) = (packed.string()?, packed.string()?);
+        match name {
+            b"~" => life = text(value)?.parse::<Life>().ok(),
+            b"~user" => user = Some(User::new(text(value)?).map_err(|_| Garbled("no user"))?),
+            b"~client" => client = Some(Client::from_text(text(value)?)),
+            _ => {
+                // A name that no application of ours can have written is not handed to one.
+                let name = std::str::from_utf8(name).ok().and_then(|n| FieldName::named(n).ok());
+                if let Some(name) = name {
+                    fields.insert(name, Kept(value.to_vec()));
+                }
+            }
+        }
+    }
+    let next_token = match items {
+        5 => None,
+        6 => {
+            let next = text(packed.string()?)?.parse();
+            Some(Generation(next.map_err(|_| Garbled("no generation"))?))
+        }
+        _ => return Err(Garbled("too short or too long")),
+    };
+    let life = life.ok_or(Garbled("a session without a life"))?;
+    Ok((Snapshot { user, life, expires_at, now, client, fields, next_token }, answer))
 }
 
 /// The lines of a reply, one after the other.
@@ -458,43 +527,6 @@ impl Words {
 
     fn time(&mut self) -> Result<Timestamp, Garbled> {
         Ok(Timestamp::from_millis(self.number()?))
-    }
-
-    fn session(&mut self) -> Result<(Snapshot, Option<Kept>), Garbled> {
-        let now = self.time()?;
-        let expires_at = self.time()?;
-        let answer = self.next().ok_or(Garbled("too short"))?.map(Kept);
-        let held = self.bytes()?;
-        let next_token = match self.words.next() {
-            None => None,
-            Some(Value::BulkString(next)) => {
-                let next = std::str::from_utf8(&next).ok().and_then(|next| next.parse().ok());
-                Some(Generation(next.ok_or(Garbled("no generation"))?))
-            }
-            Some(_) => return Err(Garbled("no generation")),
-        };
-        let mut held = Packed::of(&held)?;
-        let (mut life, mut user, mut client) = (None, None, None);
-        let mut fields = Fields::new();
-        while let Some(name) = held.next()? {
-            let value = held.next()?.ok_or(Garbled("a field without a value"))?;
-            let text = || std::str::from_utf8(value).map_err(|_| Garbled("no text"));
-            match name {
-                b"~" => life = text()?.parse::<Life>().ok(),
-                b"~user" => user = Some(User::new(text()?).map_err(|_| Garbled("no user"))?),
-                b"~client" => client = Some(Client::from_text(text()?)),
-                _ => {
-                    // A name that no application of ours can have written is not handed to one.
-                    let name =
-                        std::str::from_utf8(name).ok().and_then(|n| FieldName::named(n).ok());
-                    if let Some(name) = name {
-                        fields.insert(name, Kept(value.to_vec()));
-                    }
-                }
-            }
-        }
-        let life = life.ok_or(Garbled("a session without a life"))?;
-        Ok((Snapshot { user, life, expires_at, now, client, fields, next_token }, answer))
     }
 
     fn refusal(&mut self, limits: &Limits) -> Result<Refusal, Garbled> {

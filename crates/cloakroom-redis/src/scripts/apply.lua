@@ -18,10 +18,12 @@
 --                   take NAME                       answers the value and removes it
 --                   append NAME ITEM KEEP           ITEM: JSON without line breaks; KEEP: items kept
 --
--- Returns  done NOW EXPIRES ANSWER FIELDS [NEXT]       the session after it; times in ms; the fields as
---                                                      HGETALL answers them, an array in MessagePack;
+-- Returns, as one array in MessagePack, with which session and result there are:
+--          done NOW EXPIRES ANSWER FIELDS [NEXT]       the session after it; times in ms; ANSWER or false;
+--                                                      the fields as an array, like HGETALL answers them;
 --                                                      the token to hand out
---          not-logged-in NOW EXPIRES nil FIELDS [NEXT]
+--          not-logged-in NOW EXPIRES false FIELDS [NEXT]
+--      or, as the server's own array,
 --          conflict [VALUE]                            what the field holds instead
 --          refused WHY [NAME]                          nothing was changed
 --          stolen                                      the token was, and the session has been ended

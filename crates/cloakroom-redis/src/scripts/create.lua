@@ -7,8 +7,8 @@
 --                   refuse), client (empty: not told)
 --       the fields: how many arguments follow, then name and value of each
 --
--- Returns  done NOW EXPIRES PUSHED-OUT FIELDS            PUSHED-OUT: ids, parted by spaces; FIELDS as in
---                                                        apply.lua
+-- Returns  done NOW EXPIRES PUSHED-OUT FIELDS            in MessagePack, as apply.lua does; PUSHED-OUT: ids,
+--                                                        parted by spaces
 --          taken     there is something under that key
 --          full      the user has as many sessions as allowed
 --

@@ -4,7 +4,7 @@
 --       2  the index, {prefix}:{tag}:user; looked at only if there is a user. Left out for a token of
 --          nobody
 --
--- Returns  done NOW EXPIRES nil FIELDS         FIELDS as in apply.lua
+-- Returns  done NOW EXPIRES false FIELDS             in MessagePack, as apply.lua does
 --          unknown | ended | newer | damaged WHAT    it is not alive
 --
 -- One step; about 6 commands.

@@ -16,8 +16,8 @@
 --                     carried: how many arguments follow, then the names that a login keeps
 --                     fields: how many arguments follow, then name and value of each
 --
--- Returns  done NOW EXPIRES PUSHED-OUT FIELDS            PUSHED-OUT: ids, parted by spaces; FIELDS as in
---                                                        apply.lua
+-- Returns  done NOW EXPIRES PUSHED-OUT FIELDS            in MessagePack, as apply.lua does; PUSHED-OUT: ids,
+--                                                        parted by spaces
 --          taken | full | refused WHY [NAME]             nothing was done
 --          stolen                                        the token was, and the old session has been
 --                                                        ended; nothing else was done

@@ -267,12 +267,12 @@ local function renew(session, touch)
   return expires
 end
 
--- The session as a reply: what was done, now, when it expires, the answer, all that the hash holds, and
--- perhaps the token to hand out. The hash in one piece (an array in MessagePack), which is no more work
--- here and much less where it is read.
+-- The session as a reply: what was done, now, when it expires, the answer or false, all that the hash
+-- holds, and perhaps the token to hand out. In one piece (an array in MessagePack), which is less work here
+-- and much less where it is read.
 local function reply(outcome, session, expires, answer)
-  local held = cmsgpack.pack(session.flat)
-  return { outcome, now, expires, answer or false, held, session.next_token }
+  local said = { outcome, now, expires, answer or false, session.flat, session.next_token }
+  return cmsgpack.pack(said)
 end
 
 -- Redis takes some thousands of arguments at once.

@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 import redis
+import umsgpack
 
 folder, port, session_key, index_key = sys.argv[1:]
 server = redis.Redis(port=int(port))
@@ -24,5 +25,8 @@ reply = apply(
     keys=[session_key, index_key],
     args=[0, "logged-in", "16384 64 65536", "count", "visits", 1],
 )
-counted = reply[0] if reply[0] != b"done" else b"done " + reply[3]
-print(f"{read}, {counted.decode()}")
+if isinstance(reply, bytes):
+    outcome, now, expires, visits, fields = umsgpack.unpackb(reply)
+    print(f"{read}, {outcome} {visits}")
+else:
+    print(f"{read}, {reply[0].decode()}")
