@@ -34,14 +34,15 @@ fn a_server_that_misses_its_replicas_refuses_writes() {
 #[test]
 fn an_answer_that_the_store_does_not_understand_is_passed_on() {
     let server = Server::start();
-    let said = rewritten(&server, "$4\r\ndone", "$4\r\nnone");
+    let said = rewritten(&server, b"\xa4done", b"\xa4none");
     examine(&format!("redis://{said}"), "rehearsal.failed");
 }
 
 #[test]
 fn a_wrong_count_is_found() {
     let server = Server::start();
-    let said = rewritten(&server, "$1\r\n3\r\n$", "$1\r\n7\r\n$");
+    // The sum, before the array of what the session holds: two fields, of which `~` comes first.
+    let said = rewritten(&server, b"\xa13\x94\xa1~", b"\xa17\x94\xa1~");
     examine(&format!("redis://{said}"), "rehearsal.wrong");
 }
 

@@ -94,9 +94,13 @@ pub(crate) fn own_address() -> std::net::IpAddr {
 }
 
 /// A network that changes what a server says, by as many bytes as there were.
-pub(crate) fn rewritten(server: &Server, from: &str, to: &str) -> SocketAddr {
+pub(crate) fn rewritten(
+    server: &Server,
+    from: impl AsRef<[u8]>,
+    to: impl AsRef<[u8]>,
+) -> SocketAddr {
+    let (from, to) = (from.as_ref().to_vec(), to.as_ref().to_vec());
     assert_eq!(from.len(), to.len());
-    let (from, to) = (from.as_bytes().to_vec(), to.as_bytes().to_vec());
     changed(server, move |bytes| {
         for at in 0..bytes.len().saturating_sub(from.len() - 1) {
             if bytes[at..].starts_with(&from) {
