@@ -1,25 +1,33 @@
 //! The names of the keys. The tag stands in literal braces, so that all keys of a script lie in one
 //! slot of a cluster.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use cloakroom::{Prefix, SessionId, Tag};
 
-/// The hash of a session.
-pub(crate) fn session(prefix: &Prefix, id: &SessionId) -> String {
-    key(format_args!("{}:{{{}}}:session:{id}", prefix.as_str(), id.tag()))
+/// A key, whose name is written where it is wanted: every call names one or two.
+#[derive(Clone, Copy)]
+pub(crate) struct Key<'a> {
+    prefix: &'a Prefix,
+    tag: Tag,
+    what: What,
 }
 
-/// Every call makes some, and none is longer than this room.
-fn key(key: fmt::Arguments<'_>) -> String {
-    let mut text = String::with_capacity(128);
-    // Writing into a string can't fail.
-    let _ = text.write_fmt(key);
-    text
+#[derive(Clone, Copy)]
+enum What {
+    Session(SessionId),
+    Index,
+    Ended,
+    Note(SessionId),
+}
+
+/// The hash of a session.
+pub(crate) fn session<'a>(prefix: &'a Prefix, id: &SessionId) -> Key<'a> {
+    Key { prefix, tag: id.tag(), what: What::Session(*id) }
 }
 
 /// The index of the user to whom the session belongs; none for an anonymous one.
-pub(crate) fn index(prefix: &Prefix, id: &SessionId) -> Option<String> {
+pub(crate) fn index<'a>(prefix: &'a Prefix, id: &SessionId) -> Option<Key<'a>> {
     match id.tag() {
         Tag::Anonymous(_) => None,
         tag @ Tag::User(_) => Some(index_of(prefix, tag)),
@@ -27,18 +35,31 @@ pub(crate) fn index(prefix: &Prefix, id: &SessionId) -> Option<String> {
 }
 
 /// The index of the user with this tag.
-pub(crate) fn index_of(prefix: &Prefix, tag: Tag) -> String {
-    key(format_args!("{}:{{{tag}}}:user", prefix.as_str()))
+pub(crate) fn index_of(prefix: &Prefix, tag: Tag) -> Key<'_> {
+    Key { prefix, tag, what: What::Index }
 }
 
 /// What left that index all at once, and waits to be removed.
-pub(crate) fn ended_of(prefix: &Prefix, tag: Tag) -> String {
-    format!("{}:{{{tag}}}:ended", prefix.as_str())
+pub(crate) fn ended_of(prefix: &Prefix, tag: Tag) -> Key<'_> {
+    Key { prefix, tag, what: What::Ended }
 }
 
 /// The note that a session was restored.
-pub(crate) fn note(prefix: &Prefix, id: &SessionId) -> String {
-    format!("{}:{{{}}}:restored:{id}", prefix.as_str(), id.tag())
+pub(crate) fn note<'a>(prefix: &'a Prefix, id: &SessionId) -> Key<'a> {
+    Key { prefix, tag: id.tag(), what: What::Note(*id) }
+}
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prefix, tag, what } = self;
+        write!(f, "{}:{{{tag}}}:", prefix.as_str())?;
+        match what {
+            What::Session(id) => write!(f, "session:{id}"),
+            What::Index => f.write_str("user"),
+            What::Ended => f.write_str("ended"),
+            What::Note(id) => write!(f, "restored:{id}"),
+        }
+    }
 }
 
 /// What every session's key looks like, for `SCAN`. Nothing in a prefix means more than itself.

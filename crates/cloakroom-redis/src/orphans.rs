@@ -121,7 +121,7 @@ async fn look(
         Endless::Fix => "fix",
     };
     let keys = [key, index];
-    let mut call = Call::of(&scripts::ORPHAN, &keys);
+    let mut call = Call::of(&scripts::ORPHAN, keys.iter());
     call.number(most_bytes);
     call.text(endless);
     let [key, _] = keys;

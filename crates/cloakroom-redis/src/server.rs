@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cloakroom::Tag;
 use cloakroom::store::{Happened, Patience};
 use redis::{Cmd, ConnectionAddr, ConnectionInfo, Pipeline, RedisError, Value};
 use tokio::runtime::Handle;
@@ -133,9 +134,10 @@ impl Server {
         Patience(self.answer_within)
     }
 
-    /// Whether no script can have both keys.
-    pub(crate) fn parts(&self, key: &str, other: &str) -> bool {
-        matches!(self.place, Place::Cluster(_)) && slot::of(key) != slot::of(other)
+    /// Whether no script can have keys with both tags.
+    pub(crate) fn parts(&self, tag: Tag, other: Tag) -> bool {
+        let slot = |tag: Tag| slot::of(&tag.to_string());
+        matches!(self.place, Place::Cluster(_)) && slot(tag) != slot(other)
     }
 
     pub(crate) async fn call(&self, call: &Call, patience: Patience) -> Result<Value, Failure> {

@@ -239,10 +239,7 @@ impl Store for RedisStore {
     fn rotate<'a>(&'a self, rotate: Rotate<'a>, patience: Patience) -> Answer<'a, Rotated> {
         Box::pin(async move {
             if let Why::Login { login, lifetime, remembered, carried, fields } = rotate.why
-                && self.server.parts(
-                    &keys::session(&self.prefix, rotate.old),
-                    &keys::session(&self.prefix, rotate.new),
-                )
+                && self.server.parts(rotate.old.tag(), rotate.new.tag())
             {
                 let terms = Terms { login, lifetime, remembered, carried, fields };
                 let rotated = self.log_in_elsewhere(&rotate, &terms, patience).await;

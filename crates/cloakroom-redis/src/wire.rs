@@ -17,7 +17,7 @@ use cloakroom::{
 };
 use redis::{Arg, Cmd, RedisWrite, Value};
 
-use crate::keys;
+use crate::keys::{self, Key};
 use crate::scripts::{self, Script};
 use crate::slot;
 
@@ -35,7 +35,7 @@ pub(crate) struct Call {
 }
 
 pub(crate) fn create(prefix: &Prefix, new: &Create<'_>) -> Call {
-    let mut call = Call::of(&scripts::CREATE, &keys_of(prefix, new.id));
+    let mut call = Call::of(&scripts::CREATE, keys_of(prefix, new.id));
     call.lasting = new.login.is_some();
     call.life(new.lifetime, new.remembered);
     if let Some(login) = &new.login {
@@ -46,7 +46,7 @@ pub(crate) fn create(prefix: &Prefix, new: &Create<'_>) -> Call {
 }
 
 pub(crate) fn apply(prefix: &Prefix, apply: &Apply<'_>) -> Call {
-    let mut call = Call::of(&scripts::APPLY, &keys_of(prefix, apply.id));
+    let mut call = Call::of(&scripts::APPLY, keys_of(prefix, apply.id));
     call.token(apply.token);
     match apply.touch {
         Touch::Exactly => call.text("0"),
@@ -78,10 +78,10 @@ pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
         Tag::Anonymous(_) => "a",
         Tag::User(_) => "u",
     };
-    let mut keys = vec![keys::session(prefix, rotate.old), keys::session(prefix, rotate.new)];
-    keys.extend(keys::index(prefix, rotate.old));
-    keys.extend(keys::index(prefix, rotate.new));
-    let mut call = Call::of(&scripts::ROTATE, &keys);
+    let sessions = [keys::session(prefix, rotate.old), keys::session(prefix, rotate.new)];
+    let indexes = [keys::index(prefix, rotate.old), keys::index(prefix, rotate.new)];
+    let keys = sessions.into_iter().chain(indexes.into_iter().flatten());
+    let mut call = Call::of(&scripts::ROTATE, keys);
     call.lasting = true;
     call.token(rotate.token);
     call.text(&format!("{}{}", kind(rotate.old), kind(rotate.new)));
@@ -101,19 +101,18 @@ pub(crate) fn rotate(prefix: &Prefix, rotate: &Rotate<'_>) -> Call {
 }
 
 pub(crate) fn end(prefix: &Prefix, id: &SessionId) -> Call {
-    Call { lasting: true, ..Call::of(&scripts::END, &keys_of(prefix, id)) }
+    Call { lasting: true, ..Call::of(&scripts::END, keys_of(prefix, id)) }
 }
 
 /// Of whatever kind it is, if its id says that it is a user's.
 pub(crate) fn peek(prefix: &Prefix, id: &SessionId) -> Call {
-    Call::of(&scripts::PEEK, &keys_of(prefix, id))
+    Call::of(&scripts::PEEK, keys_of(prefix, id))
 }
 
 pub(crate) fn restore(prefix: &Prefix, record: &Record) -> Call {
     let Record { id, user, life, expires_at, client, fields } = record;
-    let mut keys = vec![keys::session(prefix, id), keys::note(prefix, id)];
-    keys.extend(keys::index(prefix, id));
-    let mut call = Call::of(&scripts::RESTORE, &keys);
+    let keys = [keys::session(prefix, id), keys::note(prefix, id)];
+    let mut call = Call::of(&scripts::RESTORE, keys.into_iter().chain(keys::index(prefix, id)));
     call.number(expires_at.as_millis());
     call.number(life.created.as_millis());
     call.life(life.lifetime, life.remembered);
@@ -126,16 +125,21 @@ pub(crate) fn restore(prefix: &Prefix, record: &Record) -> Call {
     call
 }
 
-fn keys_of(prefix: &Prefix, id: &SessionId) -> Vec<String> {
-    std::iter::once(keys::session(prefix, id)).chain(keys::index(prefix, id)).collect()
+/// Of a session, and of the index if it has a user.
+fn keys_of<'a>(prefix: &'a Prefix, id: &SessionId) -> impl Iterator<Item = Key<'a>> + Clone {
+    std::iter::once(keys::session(prefix, id)).chain(keys::index(prefix, id))
 }
 
 impl Call {
     /// Without arguments yet, and not lasting.
-    pub(crate) fn of(script: &'static Script, keys: &[String]) -> Self {
+    pub(crate) fn of(
+        script: &'static Script,
+        keys: impl Iterator<Item = impl Display> + Clone,
+    ) -> Self {
         // Room for what most calls hold.
         let mut command = Cmd::with_capacity(16, 384);
-        command.arg("EVALSHA").arg(script.sha()).arg(keys.len()).arg(keys);
+        command.arg("EVALSHA").arg(script.sha()).arg(keys.clone().count());
+        keys.for_each(|key| command.write_arg_fmt(key));
         Self { script, command, lasting: false }
     }
 

@@ -111,7 +111,7 @@ fn a_version_below_the_range_is_refused_and_one_beside_it_noted() {
     let info = server.command(&["INFO", "server"]).text();
     let line = info.lines().find(|line| line.starts_with("redis_version:7.0")).unwrap();
     for (version, code) in [("6.0", "version.too_old"), ("7.4", "version.untested")] {
-        let said = rewritten(&server, line, &line.replace("7.0", version));
+        let said = rewritten(&server, line, line.replace("7.0", version));
         examine(&format!("redis://{said}"), code);
     }
     let garbled = line.replace("7.0", "x.y");

@@ -18,7 +18,7 @@
 --                   take NAME                       answers the value and removes it
 --                   append NAME ITEM KEEP           ITEM: JSON without line breaks; KEEP: items kept
 --
--- Returns, as one array in MessagePack, with which session and result there are:
+-- Returns, in one string, an array in MessagePack:
 --          done NOW EXPIRES ANSWER FIELDS [NEXT]       the session after it; times in ms; ANSWER or false;
 --                                                      the fields as an array, like HGETALL answers them;
 --                                                      the token to hand out

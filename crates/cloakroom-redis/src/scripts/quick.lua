@@ -52,7 +52,8 @@ repeat
       break
     end
     sum = string.format('%d', kept + by)
-    -- A longer one is for the limits to judge, of which that of a value has three digits and more here.
+    -- A longer one is for the limits to judge. That of a value has at least three digits here, and the sum
+    -- at most fifteen.
     local second, third = string.byte(argv[3], 2, 3)
     if #sum > #kept or second == 32 or third == 32 then break end
     redis.call('HSET', key, counter, sum)

@@ -11,7 +11,7 @@ use crate::scripts;
 /// Whether there is room for a login, for where it can't be looked for in the same step as the end of
 /// the old session.
 pub(crate) fn room(prefix: &Prefix, new: &SessionId, login: &Login<'_>) -> Call {
-    let mut call = Call::of(&scripts::ROOM, &keys_of(prefix, new));
+    let mut call = Call::of(&scripts::ROOM, keys_of(prefix, new));
     call.login(login);
     call
 }
@@ -23,7 +23,7 @@ pub(crate) fn seal(
     carried: &[FieldName],
     fields: &Fields,
 ) -> Call {
-    let mut call = Call::of(&scripts::SEAL, &keys_of(prefix, rotate.old));
+    let mut call = Call::of(&scripts::SEAL, keys_of(prefix, rotate.old));
     call.lasting = true;
     call.token(rotate.token);
     call.limits(rotate.limits);

@@ -1,16 +1,18 @@
 //! The same for what concerns all sessions of a user.
 
+use std::iter::once;
+
 use cloakroom::store::{Cursor, EndOf, EndedOf, Listed, Page, Which};
 use cloakroom::{Client, Life, Prefix, SessionId, Tag, Timestamp, User};
 use redis::Value;
 
 use super::{Call, Garbled, Reply, Words};
-use crate::keys;
+use crate::keys::{self, Key};
 use crate::scripts;
 
 /// A page of entries of a sorted set of sessions: the user's index, or what has left it.
-pub(crate) fn list(key: String, after: Option<Cursor>, at_most: u32) -> Call {
-    let mut call = Call::of(&scripts::LIST, &[key]);
+pub(crate) fn list(key: Key<'_>, after: Option<Cursor>, at_most: u32) -> Call {
+    let mut call = Call::of(&scripts::LIST, once(key));
     call.number(at_most);
     if let Some(Cursor { until, id }) = after {
         call.number(until.as_millis());
@@ -21,14 +23,14 @@ pub(crate) fn list(key: String, after: Option<Cursor>, at_most: u32) -> Call {
 
 /// How many sessions a user has.
 pub(crate) fn count(prefix: &Prefix, tag: Tag) -> Call {
-    Call::of(&scripts::COUNT, &[keys::index_of(prefix, tag)])
+    Call::of(&scripts::COUNT, once(keys::index_of(prefix, tag)))
 }
 
 /// What these sessions say of themselves.
 pub(crate) fn look(prefix: &Prefix, user: &User, tag: Tag, ids: &[SessionId]) -> Call {
     let sessions = ids.iter().map(|id| keys::session(prefix, id));
-    let keys: Vec<_> = std::iter::once(keys::index_of(prefix, tag)).chain(sessions).collect();
-    let mut call = Call::of(&scripts::LOOK, &keys);
+    let keys = once(keys::index_of(prefix, tag)).chain(sessions);
+    let mut call = Call::of(&scripts::LOOK, keys);
     call.text(user.as_str());
     call
 }
@@ -39,9 +41,9 @@ pub(crate) fn end_of(prefix: &Prefix, tag: Tag, end: &EndOf<'_>) -> Call {
         Which::AllBut(id) if id.tag() == tag => ("all-but", Some(id)),
         Which::All | Which::AllBut(_) => ("all", None),
     };
-    let mut keys = vec![keys::index_of(prefix, tag), keys::ended_of(prefix, tag)];
-    keys.extend(end.asked_by.into_iter().chain(meant).map(|id| keys::session(prefix, id)));
-    let mut call = Call::of(&scripts::END_OF, &keys);
+    let sessions = end.asked_by.into_iter().chain(meant).map(|id| keys::session(prefix, id));
+    let keys = [keys::index_of(prefix, tag), keys::ended_of(prefix, tag)].into_iter();
+    let mut call = Call::of(&scripts::END_OF, keys.chain(sessions));
     call.lasting = true;
     call.text(which);
     call.text(if end.asked_by.is_some() { "by-session" } else { "by-nobody" });
@@ -49,9 +51,9 @@ pub(crate) fn end_of(prefix: &Prefix, tag: Tag, end: &EndOf<'_>) -> Call {
 }
 
 pub(crate) fn tidy(prefix: &Prefix, tag: Tag, ids: &[SessionId]) -> Call {
-    let mut keys = vec![keys::index_of(prefix, tag), keys::ended_of(prefix, tag)];
-    keys.extend(ids.iter().map(|id| keys::session(prefix, id)));
-    Call::of(&scripts::TIDY, &keys)
+    let sessions = ids.iter().map(|id| keys::session(prefix, id));
+    let keys = [keys::index_of(prefix, tag), keys::ended_of(prefix, tag)].into_iter();
+    Call::of(&scripts::TIDY, keys.chain(sessions))
 }
 
 /// A page without what its sessions say, and their ids.
