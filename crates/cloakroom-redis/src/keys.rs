@@ -1,9 +1,10 @@
 //! The names of the keys. The tag stands in literal braces, so that all keys of a script lie in one
 //! slot of a cluster.
 
-use std::fmt;
+use std::io::{self, Write};
 
 use cloakroom::{Prefix, SessionId, Tag};
+use redis::{RedisWrite, ToRedisArgs};
 
 /// A key, whose name is written where it is wanted: every call names one or two.
 #[derive(Clone, Copy)]
@@ -49,16 +50,30 @@ pub(crate) fn note<'a>(prefix: &'a Prefix, id: &SessionId) -> Key<'a> {
     Key { prefix, tag: id.tag(), what: What::Note(*id) }
 }
 
-impl fmt::Display for Key<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Key<'_> {
+    /// Piece by piece, which takes less than to format them together: every call names a key or two.
+    fn write(&self, name: &mut impl Write) -> io::Result<()> {
         let Self { prefix, tag, what } = self;
-        write!(f, "{}:{{{tag}}}:", prefix.as_str())?;
+        name.write_all(prefix.as_str().as_bytes())?;
+        name.write_all(b":{")?;
+        write!(name, "{tag}")?;
+        name.write_all(match what {
+            What::Session(_) => b"}:session:",
+            What::Index => b"}:user",
+            What::Ended => b"}:ended",
+            What::Note(_) => b"}:restored:",
+        })?;
         match what {
-            What::Session(id) => write!(f, "session:{id}"),
-            What::Index => f.write_str("user"),
-            What::Ended => f.write_str("ended"),
-            What::Note(id) => write!(f, "restored:{id}"),
+            What::Session(id) | What::Note(id) => write!(name, "{id}"),
+            What::Index | What::Ended => Ok(()),
         }
+    }
+}
+
+impl ToRedisArgs for Key<'_> {
+    fn write_redis_args<W: RedisWrite + ?Sized>(&self, out: &mut W) {
+        let written = self.write(&mut out.writer_for_next_arg());
+        debug_assert!(written.is_ok(), "writing to memory does not fail");
     }
 }
 

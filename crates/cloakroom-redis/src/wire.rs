@@ -3,8 +3,6 @@
 
 pub(crate) mod users;
 
-use std::fmt::Display;
-
 use cloakroom::change::{Change, Fields, Operation, Writes};
 use cloakroom::records::{Record, Restored};
 use cloakroom::rotation::{Generation, Shown};
@@ -15,7 +13,8 @@ use cloakroom::{
     Client, FieldName, Kept, Life, Lifetime, Limits, Prefix, Refusal, SessionId, Tag, Timestamp,
     Touch, User, WhenFull,
 };
-use redis::{Arg, Cmd, RedisWrite, Value};
+use itoa::Integer;
+use redis::{Arg, Cmd, ToRedisArgs, Value};
 
 use crate::keys::{self, Key};
 use crate::scripts::{self, Script};
@@ -134,12 +133,14 @@ impl Call {
     /// Without arguments yet, and not lasting.
     pub(crate) fn of(
         script: &'static Script,
-        keys: impl Iterator<Item = impl Display> + Clone,
+        keys: impl Iterator<Item = impl ToRedisArgs> + Clone,
     ) -> Self {
         // Room for what most calls hold.
         let mut command = Cmd::with_capacity(16, 384);
         command.arg("EVALSHA").arg(script.sha()).arg(keys.clone().count());
-        keys.for_each(|key| command.write_arg_fmt(key));
+        for key in keys {
+            command.arg(key);
+        }
         Self { script, command, lasting: false }
     }
 
@@ -177,8 +178,8 @@ impl Call {
     }
 
     /// Numbers cross as text: a number of Lua is exact to 2^53 only.
-    pub(crate) fn number(&mut self, number: impl Display) {
-        self.command.write_arg_fmt(number);
+    pub(crate) fn number(&mut self, number: impl Integer) {
+        self.bytes(itoa::Buffer::new().format(number).as_bytes());
     }
 
     fn list<'a>(&mut self, items: impl ExactSizeIterator<Item = &'a [u8]>) {
@@ -223,8 +224,10 @@ impl Call {
     }
 
     fn limits(&mut self, limits: &Limits) {
-        let Limits { value_bytes, fields, session_bytes, .. } = limits;
-        self.number(format_args!("{value_bytes} {fields} {session_bytes}"));
+        let Limits { value_bytes, fields, session_bytes, .. } = *limits;
+        let [mut one, mut two, mut three] = [itoa::Buffer::new(); 3];
+        let limits = [one.format(value_bytes), two.format(fields), three.format(session_bytes)];
+        self.text(&limits.join(" "));
     }
 
     fn life(&mut self, lifetime: Lifetime, remembered: bool) {
@@ -253,7 +256,7 @@ impl Call {
             Operation::Increment { by, never_below_zero, .. } => {
                 self.text(if *never_below_zero { "count" } else { "increment" });
                 self.text(name);
-                self.number(by);
+                self.number(*by);
             }
             Operation::CompareAndSet { expected, new, .. } => {
                 self.text("compare-and-set");
@@ -271,7 +274,7 @@ impl Call {
                 self.text("append");
                 self.text(name);
                 self.bytes(item);
-                self.number(keep);
+                self.number(*keep);
             }
         }
     }

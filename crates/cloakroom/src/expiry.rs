@@ -190,12 +190,12 @@ impl std::str::FromStr for Life {
     type Err = NotALife;
 
     fn from_str(text: &str) -> Result<Self, NotALife> {
-        let mut parts = text.split(' ');
-        if parts.next() != Some(LAYOUT) {
+        // Every request reads one, so it is read as bytes.
+        let mut parts = text.as_bytes().split(|byte| *byte == b' ');
+        if parts.next() != Some(LAYOUT.as_bytes()) {
             return Err(NotALife);
         }
-        let digits = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
-        let mut number = || parts.next().filter(digits)?.parse::<u64>().ok();
+        let mut number = || parts.next().and_then(digits);
         let mut duration = || number().map(Duration::from_millis);
         let (Some(created), Some(absolute), Some(idle), Some(seen)) =
             (duration(), duration(), duration(), duration())
@@ -203,14 +203,22 @@ impl std::str::FromStr for Life {
             return Err(NotALife);
         };
         let remembered = match parts.next() {
-            Some("r") => true,
-            Some("s") => false,
+            Some(b"r") => true,
+            Some(b"s") => false,
             _ => return Err(NotALife),
         };
         let created = Timestamp::from_millis(millis(created));
         let lifetime = Lifetime::new(idle, absolute).map_err(|_| NotALife)?;
         Ok(Self { created, lifetime, last_seen: created + seen, remembered })
     }
+}
+
+/// A number in digits alone.
+fn digits(text: &[u8]) -> Option<u64> {
+    let (first, rest) = text.split_first()?;
+    let digit = |byte: &u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    rest.iter()
+        .try_fold(digit(first)?, |number, byte| number.checked_mul(10)?.checked_add(digit(byte)?))
 }
 
 /// The text is not a [`Life`] in a layout that we know.
@@ -306,8 +314,18 @@ mod tests {
         let later = written.replacen('1', "2", 1);
         assert!(later.parse::<Life>().is_err(), "of a later layout");
         assert!(written.replace(" 61000", " +61000").parse::<Life>().is_err());
-        for other in ["", "2 1 2 3 4 s", "1 1 2 3 4", "1 1 2 3 4 x", "1 1 2 3 -4 s", "1 1 0 0 0 s"]
-        {
+        let too_many = written.replace("61000", "18446744073709551616");
+        assert!(too_many.parse::<Life>().is_err());
+        for other in [
+            "",
+            "1",
+            "1  2 3 4 s",
+            "2 1 2 3 4 s",
+            "1 1 2 3 4",
+            "1 1 2 3 4 x",
+            "1 1 2 3 -4 s",
+            "1 1 0 0 0 s",
+        ] {
             assert!(other.parse::<Life>().is_err(), "{other}");
         }
     }
