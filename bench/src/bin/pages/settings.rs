@@ -31,8 +31,10 @@ impl Default for Settings {
             readmes: None,
             only: Vec::new(),
             parts: Vec::new(),
-            rounds: 21,
-            slice: Duration::from_millis(1_000),
+            // A machine that is shared changes from one second to the next: many short slices, of which
+            // those that are compared lie close together.
+            rounds: 60,
+            slice: Duration::from_millis(300),
             quick: false,
         }
     }
@@ -48,8 +50,7 @@ impl Settings {
             match word.as_str() {
                 "--quick" => {
                     settings.quick = true;
-                    settings.rounds = 5;
-                    settings.slice = Duration::from_millis(400);
+                    settings.rounds = 6;
                 }
                 "--own" => settings.own = next().into(),
                 "--peers" => settings.peers = Some(next().into()),
