@@ -10,21 +10,20 @@ use redis::{RedisWrite, ToRedisArgs};
 #[derive(Clone, Copy)]
 pub(crate) struct Key<'a> {
     prefix: &'a Prefix,
-    tag: Tag,
     what: What,
 }
 
 #[derive(Clone, Copy)]
 enum What {
     Session(SessionId),
-    Index,
-    Ended,
+    Index(Tag),
+    Ended(Tag),
     Note(SessionId),
 }
 
 /// The hash of a session.
 pub(crate) fn session<'a>(prefix: &'a Prefix, id: &SessionId) -> Key<'a> {
-    Key { prefix, tag: id.tag(), what: What::Session(*id) }
+    Key { prefix, what: What::Session(*id) }
 }
 
 /// The index of the user to whom the session belongs; none for an anonymous one.
@@ -37,36 +36,34 @@ pub(crate) fn index<'a>(prefix: &'a Prefix, id: &SessionId) -> Option<Key<'a>> {
 
 /// The index of the user with this tag.
 pub(crate) fn index_of(prefix: &Prefix, tag: Tag) -> Key<'_> {
-    Key { prefix, tag, what: What::Index }
+    Key { prefix, what: What::Index(tag) }
 }
 
 /// What left that index all at once, and waits to be removed.
 pub(crate) fn ended_of(prefix: &Prefix, tag: Tag) -> Key<'_> {
-    Key { prefix, tag, what: What::Ended }
+    Key { prefix, what: What::Ended(tag) }
 }
 
 /// The note that a session was restored.
 pub(crate) fn note<'a>(prefix: &'a Prefix, id: &SessionId) -> Key<'a> {
-    Key { prefix, tag: id.tag(), what: What::Note(*id) }
+    Key { prefix, what: What::Note(*id) }
 }
 
 impl Key<'_> {
-    /// Piece by piece, which takes less than to format them together: every call names a key or two.
+    /// Piece by piece, which takes less than to format them together.
     fn write(&self, name: &mut impl Write) -> io::Result<()> {
-        let Self { prefix, tag, what } = self;
-        name.write_all(prefix.as_str().as_bytes())?;
+        let (tag, word, id) = match self.what {
+            What::Session(id) => (id.tag(), "session:", Some(id)),
+            What::Index(tag) => (tag, "user", None),
+            What::Ended(tag) => (tag, "ended", None),
+            What::Note(id) => (id.tag(), "restored:", Some(id)),
+        };
+        name.write_all(self.prefix.as_str().as_bytes())?;
         name.write_all(b":{")?;
         write!(name, "{tag}")?;
-        name.write_all(match what {
-            What::Session(_) => b"}:session:",
-            What::Index => b"}:user",
-            What::Ended => b"}:ended",
-            What::Note(_) => b"}:restored:",
-        })?;
-        match what {
-            What::Session(id) | What::Note(id) => write!(name, "{id}"),
-            What::Index | What::Ended => Ok(()),
-        }
+        name.write_all(b"}:")?;
+        name.write_all(word.as_bytes())?;
+        id.map_or(Ok(()), |id| write!(name, "{id}"))
     }
 }
 

@@ -13,8 +13,7 @@ use cloakroom::{
     Client, FieldName, Kept, Life, Lifetime, Limits, Prefix, Refusal, SessionId, Tag, Timestamp,
     Touch, User, WhenFull,
 };
-use itoa::Integer;
-use redis::{Arg, Cmd, ToRedisArgs, Value};
+use redis::{Arg, Cmd, RedisWrite, ToRedisArgs, ToSingleRedisArg, Value};
 
 use crate::keys::{self, Key};
 use crate::scripts::{self, Script};
@@ -178,8 +177,8 @@ impl Call {
     }
 
     /// Numbers cross as text: a number of Lua is exact to 2^53 only.
-    pub(crate) fn number(&mut self, number: impl Integer) {
-        self.bytes(itoa::Buffer::new().format(number).as_bytes());
+    pub(crate) fn number(&mut self, number: impl ToSingleRedisArg) {
+        self.command.arg(number);
     }
 
     fn list<'a>(&mut self, items: impl ExactSizeIterator<Item = &'a [u8]>) {
@@ -224,10 +223,8 @@ impl Call {
     }
 
     fn limits(&mut self, limits: &Limits) {
-        let Limits { value_bytes, fields, session_bytes, .. } = *limits;
-        let [mut one, mut two, mut three] = [itoa::Buffer::new(); 3];
-        let limits = [one.format(value_bytes), two.format(fields), three.format(session_bytes)];
-        self.text(&limits.join(" "));
+        let Limits { value_bytes, fields, session_bytes, .. } = limits;
+        self.command.write_arg_fmt(format_args!("{value_bytes} {fields} {session_bytes}"));
     }
 
     fn life(&mut self, lifetime: Lifetime, remembered: bool) {
@@ -256,7 +253,7 @@ impl Call {
             Operation::Increment { by, never_below_zero, .. } => {
                 self.text(if *never_below_zero { "count" } else { "increment" });
                 self.text(name);
-                self.number(*by);
+                self.number(by);
             }
             Operation::CompareAndSet { expected, new, .. } => {
                 self.text("compare-and-set");
@@ -274,7 +271,7 @@ impl Call {
                 self.text("append");
                 self.text(name);
                 self.bytes(item);
-                self.number(*keep);
+                self.number(keep);
             }
         }
     }
